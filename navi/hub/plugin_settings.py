@@ -1,0 +1,103 @@
+"""A plugin's settings as a form, drawn from its declared schema."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from integrations.runtime import toggles
+from integrations.sdk import InvalidArguments, Plugin
+from integrations.sdk.schema import json_schema
+from navi.hub import fields
+from navi.hub.cards import url_in
+from navi.hub.doors import ProjectRequest
+from navi.hub.fields import Field, Form
+
+KINDS = {"integer": "number", "number": "number", "boolean": "checkbox"}
+
+
+def settings_context(request: ProjectRequest, plugin: Plugin, form: Form | None = None) -> dict[str, Any]:
+    """What provider.html takes as `settings`."""
+    form = form or settings_form(plugin, toggles.settings_of(plugin, request.project))
+    may = request.may("integrations.manage")
+    return {
+        "form": form,
+        "error": form.error,
+        "action_url": url_in(request, "provider-settings", plugin.provider, plugin=plugin.slug),
+        "may_change": may,
+        "note": "" if may else "Admins and owners of this project can change this.",
+    }
+
+
+def settings_form(plugin: Plugin, values: Mapping[str, Any]) -> Form:
+    if plugin.settings is None:
+        return Form()
+    schema = json_schema(plugin.settings)
+    required = set(schema.get("required", ()))
+    properties = schema.get("properties", {}).items()
+    drawn = [
+        field_of(name, facts_in(facts, schema), values.get(name), required=name in required)
+        for name, facts in properties
+    ]
+    return Form(*drawn)
+
+
+def facts_in(facts: Mapping[str, Any], schema: Mapping[str, Any]) -> dict[str, Any]:
+    """The property without detours: a reference followed, "or null" left out."""
+    choices = [one for one in facts.get("anyOf", ()) if one.get("type") != "null"]
+    merged = {**(choices[0] if choices else {}), **facts}
+    reference = merged.get("$ref", "").rpartition("/")[2]
+    return {**schema.get("$defs", {}).get(reference, {}), **merged}
+
+
+def field_of(name: str, facts: Mapping[str, Any], value: Any, *, required: bool) -> Field:
+    label = str(facts.get("title") or name.replace("_", " ").capitalize())
+    about = {"hint": facts.get("description", ""), "required": required}
+    if "enum" in facts:
+        return fields.choice(
+            name, label, [(str(one), str(one)) for one in facts["enum"]], str(value), **about
+        )
+    if facts.get("type") == "array":
+        chosen = [str(one) for one in value or ()]
+        options = facts_in(facts.get("items", {}), {}).get("enum")
+        if options:
+            choices = [(str(one), str(one)) for one in options]
+            return fields.choice(name, label, choices, chosen, look="checkboxes", **about)
+        about["hint"] = f"{about['hint']} One on each line.".strip()
+        return fields.area(name, label, value="\n".join(chosen), **about)
+    kind = KINDS.get(str(facts.get("type")), "text")
+    if kind == "checkbox":
+        return fields.checkbox(name, label, value=bool(value), hint=about["hint"])
+    return fields.text(name, label, type=kind, value="" if value is None else value, **about)
+
+
+def read(plugin: Plugin, form: Form) -> dict[str, Any]:
+    """What was typed, as the schema's types; an empty field is left to its default."""
+    assert plugin.settings is not None  # noqa: S101 - a form is drawn only where there are settings
+    schema = json_schema(plugin.settings)
+    found = {}
+    for name, facts in schema.get("properties", {}).items():
+        typed = form.values.get(name)
+        if typed is None or typed == "":
+            continue
+        found[name] = typed_value(typed, facts_in(facts, schema))
+    return found
+
+
+def typed_value(typed: Any, facts: Mapping[str, Any]) -> Any:
+    if facts.get("type") == "array" and isinstance(typed, str):
+        return [line.strip() for line in typed.splitlines() if line.strip()]
+    if facts.get("type") in {"integer", "number"}:
+        try:
+            return json.loads(typed)
+        except ValueError:
+            return typed
+    return typed
+
+
+def refused(form: Form, problem: InvalidArguments) -> Form:
+    """The form with the schema's complaints, each at its field."""
+    for error in problem.errors:
+        form = form.wrong(error["field"].partition(".")[0], error["message"])
+    return form
