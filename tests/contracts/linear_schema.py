@@ -1,0 +1,39 @@
+"""Linear's published GraphQL schema, to hold queries against."""
+
+import os
+from functools import cache
+from pathlib import Path
+
+from graphql import GraphQLError, GraphQLSchema, build_ast_schema, parse, validate
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+CONTRACTS = Path(os.environ.get("NAVI_CONTRACTS") or REPOSITORY.parent / "shared" / "contracts")
+PATH = CONTRACTS / "linear-schema.graphql"
+ABSENT = f"{PATH} is absent; point NAVI_CONTRACTS at the folder with linear-schema.graphql."
+
+
+def is_at_hand() -> bool:
+    return PATH.is_file()
+
+
+@cache
+def schema() -> GraphQLSchema:
+    """Read the whole schema: about a second for 1.2 MB, so once in a process."""
+    if not is_at_hand():
+        raise FileNotFoundError(ABSENT)
+    return built(PATH.read_text(encoding="utf-8"))
+
+
+def built(text: str) -> GraphQLSchema:
+    # Published by Linear and only read here: checking the schema itself would cost half as much again.
+    document = parse(text, no_location=True)
+    return build_ast_schema(document, assume_valid=True, assume_valid_sdl=True)
+
+
+def validate_query(document: str) -> list[str]:
+    """Say what Linear would refuse in a GraphQL document, one message each; an empty list means nothing."""
+    try:
+        parsed = parse(document)
+    except GraphQLError as error:
+        return [str(error)]
+    return [str(error) for error in validate(schema(), parsed)]

@@ -1,0 +1,105 @@
+"""The Google family, as the registry joins it: one provider, four plugins, none importing another."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from integrations import registry
+from integrations.runtime import health
+from integrations.sdk import Client, MissingScopes, OAuth2, Plugin, Reconnect
+from integrations.sdk.testing import HEALTH, PayloadError, provider_of, replay
+from tests.plugins.clients import client_at
+from tests.standins.google import USERINFO, GoogleStandin
+
+GOOGLE = registry.installed().entries["google"]
+FACTS = GOOGLE.provider.auth[0]
+
+every_member = pytest.mark.parametrize("member", GOOGLE.plugins, ids=lambda member: member.slug)
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[GoogleStandin]:
+    with GoogleStandin() as standin:
+        yield standin
+
+
+@pytest.fixture
+def google(running: GoogleStandin) -> GoogleStandin:
+    running.reset()
+    return running
+
+
+def client_of(google: GoogleStandin, token: str) -> Client:
+    return client_at(GOOGLE.plugins[0], google, token, HEALTH)
+
+
+def test_google_has_four_plugins_and_a_drawing_of_its_own():
+    assert {member.slug for member in GOOGLE.plugins} == {
+        "gmail", "google-calendar", "google-drive", "google-sheets",
+    }  # fmt: skip
+    assert GOOGLE.icon
+    assert GOOGLE.icon.parent.name == "google"
+
+
+@every_member
+def test_the_scopes_of_a_plugin_are_googles_in_the_same_words(member: Plugin):
+    assert isinstance(FACTS, OAuth2)
+
+    assert member.all_scopes.items() <= FACTS.scopes.items()
+
+
+@every_member
+def test_each_action_says_what_it_needs_and_connecting_asks_for_it(member: Plugin):
+    for action in member.actions.values():
+        assert action.scopes
+        assert set(action.scopes) <= member.scopes.keys()
+
+
+@every_member
+def test_a_plugin_is_tested_with_its_providers_facts(member: Plugin):
+    assert provider_of(member).errors
+    with pytest.raises(Reconnect, match="Google no longer accepts"):
+        replay(member, "health", "token_is_dead")
+
+
+@every_member
+def test_each_plugin_can_do_the_health_check(member: Plugin):
+    assert "health_check" in member.manifest(GOOGLE.provider)["capabilities"]
+
+
+def test_a_family_that_nobody_brings_is_named():
+    orphan = Plugin(slug="orphan", name="Orphan", provider="nobody", base_url="https://api.example.com")
+
+    with pytest.raises(PayloadError, match="Orphan names the provider nobody"):
+        provider_of(orphan)
+
+
+@pytest.mark.parametrize("scopes", [(), ("https://www.googleapis.com/auth/gmail.send",)])
+def test_who_we_are_is_known_whatever_was_ticked(google: GoogleStandin, scopes: tuple[str, ...]):
+    token = google.grant("openid", "email", *scopes, person="bob").access
+
+    found = health.identify(client_of(google, token), GOOGLE)
+
+    assert (found.label, found.account_id) == ("bob@example.org", "100000000000000000002")
+    assert len(google.asked(USERINFO)) == 1
+
+
+def test_a_grant_that_alice_ended_is_noticed(google: GoogleStandin):
+    token = google.grant("openid", "email").access
+    google.kill("alice")
+
+    with pytest.raises(Reconnect):
+        health.identify(client_of(google, token), GOOGLE)
+
+
+@every_member
+def test_the_first_call_is_harmless_and_told_apart_where_a_box_was_left_unticked(
+    member: Plugin, google: GoogleStandin
+):
+    action = member.first_try
+    assert action
+    assert action.try_with is not None
+    client = client_at(member, google, google.grant("openid", "email").access)
+
+    with pytest.raises(MissingScopes):
+        action.run(client, action.validate(action.try_with), request_key="")
