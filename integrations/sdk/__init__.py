@@ -21,6 +21,20 @@ from integrations.sdk.facts import (
 from integrations.sdk.paging import every, given
 from integrations.sdk.plugin import Action, Choice, Plugin
 from integrations.sdk.schema import InvalidArguments, RequestKey
+from integrations.sdk.sync import Item, Page, Place, StartOver, Sync
+from integrations.sdk.webhook import (
+    Event,
+    Greeting,
+    Heard,
+    Hmac,
+    Incoming,
+    Registered,
+    Reply,
+    SharedToken,
+    SignedJwt,
+    Subscription,
+    Webhook,
+)
 from navi.net.auth import Basic, Bearer, Header, NoAuth, Query
 from navi.net.client import Client, Headers, Response
 from navi.net.errors import Blocked, MissingScopes, Reconnect, Refused, TryLater, VendorError
@@ -31,8 +45,10 @@ from navi.net.urls import path_part
 
 __all__ = [
     "Action", "ApiKey", "Auth", "Basic", "Bearer", "Blocked", "Call", "Choice", "Cli", "Client", "Defaults",
-    "Described", "Field", "Guide", "Header", "Headers", "HealthFunction", "Identity", "InvalidArguments",
-    "McpServer", "MissingScopes", "NoAuth", "OAuth2", "Open", "Plugin", "Provider", "Query", "Reconnect", "Refused",
-    "Remote", "RequestKey", "Response", "Result", "Revoke", "Step", "TryLater", "TypedDict", "VendorError", "every",
+    "Described", "Event", "Field", "Greeting", "Guide", "Header", "Headers", "HealthFunction", "Heard",
+    "Hmac", "Identity", "Incoming", "InvalidArguments", "Item", "McpServer", "MissingScopes", "NoAuth",
+    "OAuth2", "Open", "Page", "Place", "Plugin", "Provider", "Query", "Reconnect", "Refused", "Registered",
+    "Remote", "Reply", "RequestKey", "Response", "Result", "Revoke", "SharedToken", "SignedJwt",
+    "StartOver", "Step", "Subscription", "Sync", "TryLater", "TypedDict", "VendorError", "Webhook", "every",
     "given", "path_part", "retry_after",
 ]  # fmt: skip

@@ -6,6 +6,7 @@ import inspect
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,8 @@ from pydantic import BaseModel
 
 from integrations.sdk import schema
 from integrations.sdk.facts import Auth, Defaults, ErrorMap, Guide, HealthFunction, McpServer, Provider
+from integrations.sdk.sync import EVERY, KEPT, Parts, PullFunction, Sync
+from integrations.sdk.webhook import Webhook
 from navi.net.client import Client
 
 Function = Callable[..., Any]
@@ -133,6 +136,8 @@ class Plugin:
         self.actions: dict[str, Action] = {}
         self.discoveries: dict[str, Callable[[Client], Sequence[Choice]]] = {}
         self.health_function: HealthFunction | None = None
+        self.syncs: dict[str, Sync] = {}
+        self.webhook: Webhook | None = None
         kinds = tuple(auth) if isinstance(auth, Sequence) else (auth,)
         self.own_provider = (
             Provider(
@@ -185,6 +190,49 @@ class Plugin:
 
         return register
 
+    def sync(
+        self,
+        kind: str,
+        *,
+        every: timedelta = EVERY,
+        kept: timedelta = KEPT,
+        scopes: Sequence[str] = (),
+        title: str = "",
+        parts: Parts | None = None,
+        is_on: Callable[[Mapping[str, Any]], bool] | None = None,
+    ) -> Callable[[PullFunction], PullFunction]:
+        """Make the function a pull sync: it reads one page from a place and says where the next one begins.
+
+        `parts` divides it by the plugin's settings (one for each chosen calendar), each with a cursor of its
+        own; `is_on` may leave it out altogether. `kept`: how long tombstones stay.
+        """
+
+        def register(function: PullFunction) -> PullFunction:
+            words = title or kind.replace("_", " ").capitalize()
+            self.syncs[kind] = Sync(
+                kind, self, "pull", function, (), every, kept, tuple(scopes), words, parts, is_on
+            )
+            return function
+
+        return register
+
+    def pushes(self, kind: str, *, actions: Sequence[str], every: timedelta = EVERY, title: str = "") -> Sync:
+        """Declare a push sync: these writing actions may be queued, and are sent in their order on schedule."""
+        words = title or kind.replace("_", " ").capitalize()
+        self.syncs[kind] = Sync(kind, self, "push", None, tuple(actions), every, title=words)
+        return self.syncs[kind]
+
+    def receives(self, webhook: Webhook) -> Webhook:
+        """Declare how the vendor calls; give it functions by `hears`, `greets`, `registers`."""
+        self.webhook = webhook
+        return webhook
+
+    @property
+    def record_kinds(self) -> dict[str, str]:
+        """The kinds of records that agents can read, with their titles."""
+        pulled = {kind: sync.title for kind, sync in self.syncs.items() if sync.direction == "pull"}
+        return {**pulled, **(self.webhook.kinds if self.webhook else {})}
+
     @property
     def all_scopes(self) -> dict[str, str]:
         return {**self.scopes, **self.more_scopes}
@@ -199,6 +247,10 @@ class Plugin:
     def capabilities(self, provider: Provider) -> list[str]:
         """What it can do; a family's provider may do the health check for all."""
         found = []
+        if self.syncs:
+            found.append("sync")
+        if self.webhook:
+            found.append("webhook_ingest")
         if self.actions:
             found.append("action_execute")
         if self.discoveries:
@@ -223,7 +275,9 @@ class Plugin:
             "auth": "oauth2" if first == "oauth" else first,
             "scopes": [{"scope": scope, "label": label} for scope, label in self.all_scopes.items()],
             "capabilities": self.capabilities(provider),
-            "webhook": None,
+            "webhook": self.webhook.manifest() if self.webhook else None,
+            "syncs": [sync.manifest() for sync in self.syncs.values()],
+            "records": self.record_kinds,
             "settings": schema.json_schema(self.settings) if self.settings else None,
             "actions": [action.manifest() for action in self.actions.values()],
             "discovery": sorted(self.discoveries),

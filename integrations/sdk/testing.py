@@ -32,6 +32,7 @@ from pydantic import TypeAdapter
 
 from integrations.sdk.facts import Provider
 from integrations.sdk.plugin import Action, Plugin
+from integrations.sdk.sync import Page, Place
 from navi.net import auth
 from navi.net.client import Client, Headers, Outbound, Response, Stream
 from navi.net.errors import VendorError
@@ -181,6 +182,31 @@ def replayed(
         path = way_out.left[0].path.name
         raise PayloadError(f"{path} has an exchange that was recorded, but nothing was asked.") from error
     return Replayed(result, error, tuple(way_out.sent))
+
+
+def pull(
+    plugin: Plugin,
+    kind: str,
+    payload: str | Path | None = None,
+    /,
+    *,
+    cursor: Mapping[str, Any] | None = None,
+    part: str = "",
+    settings: Mapping[str, Any] | None = None,
+) -> Page:
+    """Read one page of a sync from recorded payloads. Raises StartOver, what the plugin raises, PayloadError."""
+    exchanges = exchanges_in(plugin, payload or kind)
+    remote = remote_of(plugin, kind)
+    way_out = Recorded(remote, exchanges)
+    client = Client(remote, pretended(remote.auth), cast(Outbound, way_out))
+    function = plugin.syncs[kind].function
+    if function is None:
+        raise PayloadError(f"{plugin.name} pushes {kind}; there is nothing to pull.")
+    page = function(client, Place(cursor, part, settings or {}))
+    if way_out.left:
+        raise PayloadError(f"{way_out.left[0].path.name} has an exchange that nobody asked for.")
+    json.dumps([page.cursor, [[item.id, dict(item.data)] for item in page.items]], allow_nan=False)
+    return page
 
 
 def run(plugin: Plugin, name: str, client: Client, arguments: Mapping[str, Any]) -> Any:
