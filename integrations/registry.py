@@ -11,7 +11,7 @@ import sys
 import uuid
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from functools import cache, lru_cache
 from importlib.metadata import entry_points
 from pathlib import Path
 from types import ModuleType
@@ -41,6 +41,7 @@ from integrations.sdk import (
     Remote,
     Revoke,
 )
+from integrations.sdk.quality import findings, tier_of
 from navi.audit.problems import Problem
 
 log = logging.getLogger(__name__)
@@ -231,6 +232,13 @@ def load_file(path: Path) -> ModuleType:
             f"The plugin {path} does not load: {type(problem).__name__}: {problem}"
         ) from problem
     return module
+
+
+@cache
+def tier(slug: str) -> str:
+    """How good an installed plugin is: bronze, silver, gold or none, computed once in a process from its files."""
+    found = installed().plugins[slug]
+    return tier_of(findings(found, installed().entries[found.provider].provider))
 
 
 # --- providers that people described

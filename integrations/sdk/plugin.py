@@ -102,6 +102,7 @@ class Plugin:
     A plugin that names a provider of its own gives `auth` and `base_url`; one of a family
     (`provider="google"`) leaves `auth` empty and shares the family's. `scopes` (scope: label) are asked for
     when it is connected by OAuth, the least it is useful with; `more_scopes` only where a person ticks them.
+    `nothing_to_list`: why there is no discovery, where the vendor's API lists nothing to choose from.
     """
 
     def __init__(
@@ -128,6 +129,7 @@ class Plugin:
         health_endpoint: str = "",
         scopes: Mapping[str, str] | None = None,
         more_scopes: Mapping[str, str] | None = None,
+        nothing_to_list: str = "",
     ) -> None:
         self.slug, self.name, self.description = slug, name, description
         self.provider, self.base_url = provider or slug, base_url
@@ -136,6 +138,7 @@ class Plugin:
         self.actions: dict[str, Action] = {}
         self.discoveries: dict[str, Callable[[Client], Sequence[Choice]]] = {}
         self.health_function: HealthFunction | None = None
+        self.nothing_to_list = nothing_to_list
         self.syncs: dict[str, Sync] = {}
         self.webhook: Webhook | None = None
         kinds = tuple(auth) if isinstance(auth, Sequence) else (auth,)

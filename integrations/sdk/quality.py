@@ -13,6 +13,7 @@ from xml.etree import ElementTree
 from integrations.sdk.facts import Provider
 from integrations.sdk.plugin import Plugin
 from integrations.sdk.recognise import KNOWN
+from integrations.sdk.schema import json_schema
 from integrations.sdk.testing import HEALTH, Exchange, PayloadError, read
 
 TIERS = ("bronze", "silver", "gold")
@@ -172,6 +173,23 @@ def payload_of_each(plugin: Plugin, provider: Provider) -> Iterator[str]:
     yield from (f"payloads/{name}.json" for name in (HEALTH, *plugin.actions) if name not in names)
 
 
+def payload_of_each_sync(plugin: Plugin, provider: Provider) -> Iterator[str]:
+    names = {name for path in shared_files(plugin, provider) for name in (path.stem, path.parent.name)}
+    pulled = [kind for kind, sync in plugin.syncs.items() if sync.direction == "pull"]
+    yield from (f"payloads/{kind}.json" for kind in pulled if kind not in names)
+
+
+def webhook(plugin: Plugin, provider: Provider) -> Iterator[str]:
+    """A webhook that nobody can set up, or that nothing follows from, is none."""
+    hook = plugin.webhook
+    if hook is None:
+        return
+    if hook.hear_function is None:
+        yield "a function under hears"
+    if not hook.steps and hook.register_function is None:
+        yield "steps, or a function under registers"
+
+
 # --- gold: a pleasure
 
 
@@ -197,8 +215,18 @@ def results(plugin: Plugin, provider: Provider) -> Iterator[str]:
             yield action.name
 
 
+def settings(plugin: Plugin, provider: Provider) -> Iterator[str]:
+    schema = json_schema(plugin.settings) if plugin.settings else {}
+    for name, facts in schema.get("properties", {}).items():
+        if not facts.get("description"):
+            yield name
+        wanted = facts.get("discovers")
+        if wanted and wanted not in plugin.discoveries:
+            yield f"{name}: nothing discovers {wanted}"
+
+
 def discovery(plugin: Plugin, provider: Provider) -> Iterator[str]:
-    if not plugin.discoveries:
+    if not plugin.discoveries and not plugin.nothing_to_list:
         yield "a function under @plugin.discovers"
 
 
@@ -224,11 +252,23 @@ CHECKS: tuple[Check, ...] = (
     Check(
         "silver", "payload of each action", payload_of_each, "Record it, then plugin_replay <slug> <action>."
     ),
+    Check(
+        "silver", "payload of each sync", payload_of_each_sync, "Record a page of the sync under its kind."
+    ),
+    Check(
+        "silver", "webhook", webhook, "Say what follows from an event, and how the vendor is told to call."
+    ),
     Check("gold", "trouble", trouble, "Say in Guide(trouble={...}) what people trip over, and what helps."),
     Check("gold", "patterns", patterns, "Give the Field a pattern that only what may be right can match."),
     Check("gold", "refusals", refusals, "Record a refusal: a revoked key, a limit, a wrong argument."),
     Check("gold", "results", results, "Return a TypedDict instead of dict; agents see what comes back."),
-    Check("gold", "discovery", discovery, "List what can be chosen from, such as projects."),
+    Check("gold", "settings", settings, "Describe each setting; where it is a choice, name its discovery."),
+    Check(
+        "gold",
+        "discovery",
+        discovery,
+        "List what can be chosen from, such as projects; or say in nothing_to_list why the vendor cannot.",
+    ),
 )
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from credentials.models import Connection, Health
 from credentials.resolve import Resolution, choose
+from integrations import registry
 from integrations.models import ActionRun, CustomProvider, HealthCheck
 from integrations.policy import Standing, Toggles
 from integrations.registry import Entry
@@ -24,7 +25,8 @@ def provider(entry: Entry, connections: list[Connection]) -> dict[str, Any]:
 
 def plugin(found: Plugin, entry: Entry, connections: list[Connection]) -> dict[str, Any]:
     """A manifest, with how far the plugin has come here."""
-    return {**found.manifest(entry.provider), "lifecycle": lifecycle(connections)}
+    tier = None if entry.provider.custom_id else registry.tier(found.slug)
+    return {**found.manifest(entry.provider), "lifecycle": lifecycle(connections), "tier": tier}
 
 
 def lifecycle(connections: list[Connection]) -> str:

@@ -153,6 +153,16 @@ def facts_of(found: Found) -> Any:
         "label": "Comes from",
         "value": "described in this project" if provider.custom_id else found.entry.source,
     }
+    if not provider.custom_id:
+        yield {"label": "Quality", "value": quality_of(found.entry)}
+
+
+def quality_of(entry: Entry) -> str:
+    """The computed tier; of a family each one's, where they differ."""
+    tiers = {plugin.name: registry.tier(plugin.slug).capitalize() for plugin in entry.plugins}
+    if len(set(tiers.values())) == 1:
+        return next(iter(tiers.values()))
+    return ", ".join(f"{name} {tier}" for name, tier in tiers.items())
 
 
 # --- what agents can do
