@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from contextlib import suppress
 from datetime import timedelta
 from typing import Any
@@ -19,16 +18,16 @@ from integrations import policy, registry
 from integrations.models import Provider
 from integrations.registry import Entry
 from integrations.runtime import recovery
+from integrations.runtime.pacing import spread
 from integrations.sdk import VendorError
 from navi.audit.actor import SYSTEM
 from navi.audit.problems import Problem
 from navi.audit.record import record
-from navi.jobs.ledger import enqueue
+from navi.jobs.ledger import enqueue_all
 
 # A token younger than this is not renewed because of a 401: an agent may ask for what is refused for ever.
 YOUNGEST_RENEWED = timedelta(seconds=60)
-DUE_AT_ONCE = 200
-A_SECOND = 10  # refreshes of one provider that are begun in a second
+DUE_AT_ONCE = 2000
 
 
 def kept_alive(
@@ -97,8 +96,7 @@ def is_renewable(connection: Connection, entry: Entry) -> bool:
 def enqueue_due() -> None:
     """Each minute: renew what has used up most of its life, and take up answers that nobody read."""
     now = timezone.now()
-    for pk, due_at in spread(due_now(now)):
-        enqueue("refresh", str(pk), due_at=now + due_at)
+    enqueue_all("refresh", spread(due_now(now), at=now))
 
 
 def due_now(now: Any) -> list[tuple[Any, str]]:
@@ -112,14 +110,6 @@ def due_now(now: Any) -> list[tuple[Any, str]]:
     blocked = Provider.objects.filter(is_blocked=True)
     rows = rows.filter(project__archived_at=None).exclude(provider__in=blocked.values("slug"))
     return list(rows.order_by("refresh_at").values_list("pk", "provider")[:DUE_AT_ONCE])
-
-
-def spread(due: list[tuple[Any, str]]) -> Iterator[tuple[Any, timedelta]]:
-    """So many of one provider in a second: a restart must not become a rush."""
-    begun: dict[str, int] = {}
-    for pk, provider in due:
-        begun[provider] = begun.get(provider, -1) + 1
-        yield pk, timedelta(seconds=begun[provider] // A_SECOND)
 
 
 def run_job(connection_id: str) -> None:

@@ -15,17 +15,18 @@ from integrations import policy, registry
 from integrations.models import HealthCheck
 from integrations.registry import Entry
 from integrations.runtime import cli_logins, grants, notices, recovery
+from integrations.runtime.pacing import spread
 from integrations.runtime.vendor import storable, understood, without_secrets
 from integrations.sdk import Client, Identity, MissingScopes, Reconnect, Refused, TryLater, VendorError
 from navi.audit.actor import SYSTEM, Actor
 from navi.audit.problems import Problem
 from navi.audit.record import record
-from navi.jobs.ledger import enqueue
+from navi.jobs.ledger import enqueue_all
 
 EVERY = timedelta(minutes=15)
 WHEN_ILL = timedelta(minutes=5)
 JITTER = 0.2
-DUE_AT_ONCE = 200
+DUE_AT_ONCE = 5000
 
 
 @dataclass(frozen=True)
@@ -139,8 +140,8 @@ def enqueue_due() -> None:
     now = timezone.now()
     due = Connection.objects.filter(state__in=USABLE, enabled=True).exclude(auth_kind=AuthKind.CLI)
     due = due.filter(next_check_at__lte=now) | due.filter(next_check_at=None)
-    for pk in due.order_by("next_check_at").values_list("pk", flat=True)[:DUE_AT_ONCE]:
-        enqueue("health", str(pk))
+    rows = due.order_by("next_check_at").values_list("pk", "provider")[:DUE_AT_ONCE]
+    enqueue_all("health", spread(rows, at=now))
 
 
 def run_job(connection_id: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 
 from django.db import IntegrityError, transaction
@@ -10,6 +11,8 @@ from django.utils import timezone
 from navi.jobs import bell
 from navi.jobs.handlers import MAX_ATTEMPTS, handler_for
 from navi.jobs.models import Job, State
+
+AT_ONCE = 500  # rows in one statement, where the database takes as many
 
 
 def enqueue(
@@ -28,6 +31,19 @@ def enqueue(
     if job.due_at <= now:
         transaction.on_commit(bell.ring, robust=True)
     return job
+
+
+def enqueue_all(kind: str, due: Mapping[str, datetime]) -> None:
+    """As `enqueue` for many objects at once, each with its own time: one statement for some ninety (SQLite) or five hundred.
+
+    A job that already waits for the same is kept as it is, also where it is due later.
+    """
+    handler = handler_for(kind)
+    most = handler.max_attempts if handler else MAX_ATTEMPTS
+    jobs = [Job(kind=kind, object_id=name, due_at=at, max_attempts=most) for name, at in due.items()]
+    Job.objects.bulk_create(jobs, ignore_conflicts=True, batch_size=AT_ONCE)
+    if any(at <= timezone.now() for at in due.values()):
+        transaction.on_commit(bell.ring, robust=True)
 
 
 @transaction.atomic

@@ -202,3 +202,18 @@ def at_once(how_many, function):
     for thread in threads:
         thread.join()
     assert problems == []
+
+
+def test_many_are_put_on_the_ledger_at_little_cost_and_those_that_wait_are_kept(
+    db, django_assert_max_num_queries
+):
+    now = timezone.now()
+    waiting = ledger.enqueue("sync", "7", due_at=now + timedelta(hours=1))
+    due = {str(number): now + timedelta(seconds=number) for number in range(1200)}
+
+    with django_assert_max_num_queries(20):
+        ledger.enqueue_all("sync", due)
+
+    assert Job.objects.filter(kind="sync").count() == 1200
+    waiting.refresh_from_db()
+    assert waiting.due_at == now + timedelta(hours=1)
