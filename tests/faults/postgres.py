@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from tests.ports import free_port
 
@@ -64,7 +64,7 @@ class Postgres:
 
     def run(self, program: str, arguments: Sequence[str], *, must: bool = True) -> None:
         user = self.unprivileged().pw_name if os.getuid() == 0 else None
-        quiet = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        quiet: dict[str, Any] = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.DEVNULL)
         subprocess.run(
             [str(self.programs / program), *arguments], cwd=self.folder, user=user, check=must, timeout=90,
             env={"HOME": str(self.folder), "PATH": os.environ["PATH"]}, **quiet,
