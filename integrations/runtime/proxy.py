@@ -110,7 +110,7 @@ def sent(
             forwarded.body.close()
             grants.kept_alive(connection, entry, refused_generation=seen)
             forwarded = ask()
-        note_status(connection, forwarded.status)
+        noted(connection, forwarded)
         return forwarded, connection
     except VendorError as error:
         recovery.note_failure(connection, error)
@@ -137,6 +137,15 @@ def streamed(
             )
         head = without_secrets(returnable(stream.headers), entry, client)
         return Forwarded(stream.status_code, head, Body(stream, stack.pop_all()))
+
+
+def noted(connection: Connection, forwarded: Forwarded) -> None:
+    """Remember what the status says; where that fails, nobody will read the body."""
+    try:
+        note_status(connection, forwarded.status)
+    except BaseException:
+        forwarded.body.close()
+        raise
 
 
 def note_status(connection: Connection, status: int) -> None:

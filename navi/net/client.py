@@ -135,8 +135,16 @@ class Client:
                 method, url, headers=headers, content=content, **self.limits(until)
             ) as stream,
         ):
-            seen.append(Response(stream.status_code, stream.headers))
+            self.note_head(Response(stream.status_code, stream.headers), seen)
             yield stream
+
+    def note_head(self, head: Response, seen: list[Response]) -> None:
+        """What a stream's status teaches is written now: its end may be left to the garbage collector, in the
+        middle of another query of the same thread."""
+        if head.status_code != 429:
+            seen.append(head)
+        elif self.limiter is not None:
+            self.limiter.heard(self.key, head)
 
     def get(self, path: str, **options: Any) -> Response:
         """GET; options as for `request`."""

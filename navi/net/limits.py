@@ -356,12 +356,18 @@ class Limiter:
 
     def after(self, key: Key, response: Response | None) -> None:
         """Give the place back, and learn from a 429. None stands for a call without answer."""
-        account, now = self.accounts[key], self.now()
-        if response is not None and response.status_code == 429:
-            self.learn(account, retry_after(response.headers, now), account.call_of(self.caller())[1])
+        if response is not None:
+            self.heard(key, response)
+        account = self.accounts[key]
         with self.lock:
-            account.answered(response, now)
+            account.answered(response, self.now())
             self.give_back(account)
+
+    def heard(self, key: Key, response: Response) -> None:
+        """Learn from a 429 as soon as its headers are there: a stream's end may come late, or never."""
+        if response.status_code == 429:
+            account, now = self.accounts[key], self.now()
+            self.learn(account, retry_after(response.headers, now), account.call_of(self.caller())[1])
 
     def pause(self, key: Key, until: datetime) -> None:
         """Hold this account's calls back: for vendors that say "slow down" in words of their own."""
