@@ -416,7 +416,7 @@ def test_resources_to_choose_from_come_from_the_vendor(ada, acmes_todoist, error
     assert told["resource"] == "projects"
     assert {"id", "label"} == set(told["choices"][0])
     todoist.accept_keys(["f" * 40])
-    assert error(ada.get("/api/plugins/todoist/discover/projects"))["code"] == "reauth_required"
+    assert error(ada.get("/api/plugins/todoist/discover/projects?refresh=1"))["code"] == "reauth_required"
 
 
 def test_resources_of_what_is_not_connected(ada, error):
@@ -484,8 +484,8 @@ def test_settings_may_hold_what_json_knows_as_text(ada, acme, monkeypatch):
 
 
 def test_a_plugin_without_settings_takes_none(ada, error):
-    assert ada.get("/api/plugins/linear/settings").json() == {"settings": {}}
-    assert error(ada.put("/api/plugins/linear/settings", {"a": 1}))["code"] == "invalid_input"
+    assert ada.get("/api/plugins/jira/settings").json() == {"settings": {}}
+    assert error(ada.put("/api/plugins/jira/settings", {"a": 1}))["code"] == "invalid_input"
 
 
 # --- the audit

@@ -227,7 +227,7 @@ def test_the_answer_streams(ada, acmes_todoist, vendor):
     first = next(iter(answer.streaming_content))
 
     assert first.startswith(b"x")
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 25  # the deadline is 30
 
 
 @pytest.mark.parametrize(

@@ -99,7 +99,7 @@ def together(*works):
 
     def run(place, work):
         try:
-            gate.wait(10)
+            gate.wait(60)
             results[place] = work()
         except BaseException as problem:
             problems.append(problem)
@@ -110,7 +110,7 @@ def together(*works):
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(60)
+        thread.join(120)
     if problems:
         raise problems[0]
     return results

@@ -133,10 +133,10 @@ def test_an_event_whose_transaction_is_open_while_others_are_sealed_is_no_forger
         with transaction.atomic():
             record("action.run", actor=alice)
             written.set()
-            sealed.wait(10)
+            sealed.wait(60)
 
     def sealer():
-        written.wait(10)
+        written.wait(60)
         record("action.run", actor=alice)
         seal_batch(NOON)
         sealed.set()

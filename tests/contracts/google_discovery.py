@@ -23,18 +23,46 @@ DOCUMENTS = {
     "sheets": "google-sheets.v4.json",
 }
 METHODS = (
+    "gmail.users.drafts.create",
+    "gmail.users.getProfile",
+    "gmail.users.history.list",
+    "gmail.users.labels.create",
     "gmail.users.labels.list",
+    "gmail.users.messages.attachments.get",
+    "gmail.users.messages.get",
+    "gmail.users.messages.list",
+    "gmail.users.messages.send",
+    "gmail.users.stop",
     "gmail.users.threads.get",
     "gmail.users.threads.list",
+    "gmail.users.threads.modify",
+    "gmail.users.watch",
     "calendar.calendarList.list",
+    "calendar.channels.stop",
+    "calendar.events.delete",
+    "calendar.events.get",
+    "calendar.events.insert",
+    "calendar.events.instances",
     "calendar.events.list",
+    "calendar.events.patch",
+    "calendar.events.watch",
+    "calendar.freebusy.query",
+    "drive.changes.getStartPageToken",
+    "drive.changes.list",
+    "drive.files.create",
+    "drive.files.export",
+    "drive.files.get",
     "drive.files.list",
+    "sheets.spreadsheets.create",
+    "sheets.spreadsheets.get",
+    "sheets.spreadsheets.values.append",
     "sheets.spreadsheets.values.get",
+    "sheets.spreadsheets.values.update",
 )
 EXTRACT = Path(__file__).with_name("google_extract.json")
 ABSENT = f"{CONTRACTS} has no Google discovery documents; point NAVI_CONTRACTS at a folder with them."
 # What every method takes, and is told once for each API.
-COMMON = {"alt", "fields", "prettyPrint", "quotaUser"}
+COMMON = {"alt", "fields", "prettyPrint", "quotaUser", "uploadType"}
 TYPES: dict[str, tuple[type, ...]] = {
     "string": (str,), "boolean": (bool,), "integer": (int,), "number": (int, float), "any": (object,),
 }  # fmt: skip
@@ -50,6 +78,7 @@ class Asked:
     method: str
     facts: Mapping[str, Any]
     values: Mapping[str, str]
+    is_upload: bool = False
 
 
 # --- reading
@@ -65,10 +94,12 @@ def asked(http_method: str, path: str) -> Asked | None:
     """What a request asks for; None for what is not in the extract. The path is as it went out."""
     for api, document in extract()["apis"].items():
         for name, facts in document["methods"].items():
-            found = re.fullmatch(pattern(facts["path"]), path) if facts["httpMethod"] == http_method else None
-            if found:
-                values = {key: unquote(value) for key, value in found.groupdict().items()}
-                return Asked(api, name, facts, values)
+            if facts["httpMethod"] != http_method:
+                continue
+            for place in (facts["path"], facts.get("upload")):
+                if place and (found := re.fullmatch(pattern(place), path)):
+                    values = {key: unquote(value) for key, value in found.groupdict().items()}
+                    return Asked(api, name, facts, values, place == facts.get("upload"))
     return None
 
 
@@ -98,6 +129,22 @@ def fits(value: str, known: Mapping[str, Any]) -> bool:
     if known["type"] == "boolean":
         return value in {"true", "false"}
     return value in known.get("enum", [value])
+
+
+def wrong_with_request(asked: Asked, raw_query: str, body: Any) -> list[str]:
+    """All that Google would not take of a request: its parameters, and what its JSON holds."""
+    found = list(wrong_with_query(asked.facts, raw_query))
+    schema = asked.facts.get("request")
+    if body is None or schema is None:
+        return found + (["a body where none is taken"] if body is not None else [])
+    # A patch takes null for what is to be forgotten.
+    return found + list(wrong_with_answer(asked.api, schema, without_nulls(body)))
+
+
+def without_nulls(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: without_nulls(inner) for name, inner in value.items() if inner is not None}
+    return value
 
 
 def wrong_with_answer(api: str, schema: Mapping[str, Any], value: Any, place: str = "") -> Iterator[str]:
@@ -156,7 +203,9 @@ def part(document: Facts) -> Facts:
     place = "/" + document["servicePath"]
     schemas: Facts = {}
     for facts in wanted.values():
-        add_schemas(schemas, facts["response"]["$ref"], document["schemas"])
+        for one in ("request", "response"):
+            if one in facts:
+                add_schemas(schemas, facts[one]["$ref"], document["schemas"])
     return {
         "methods": {name: method(facts, place) for name, facts in sorted(wanted.items())},
         "schemas": dict(sorted(schemas.items())),
@@ -173,14 +222,17 @@ def methods_in(resource: Facts) -> Iterator[tuple[str, Facts]]:
 def method(facts: Facts, place: str) -> Facts:
     told = ("type", "location", "required", "repeated", "enum", "minimum", "maximum")
     parameters = {
-        name: {key: known[key] for key in told if key in known} for name, known in facts["parameters"].items()
+        name: {key: known[key] for key in told if key in known}
+        for name, known in facts.get("parameters", {}).items()
     }
+    upload = facts.get("mediaUpload", {}).get("protocols", {}).get("simple", {}).get("path")
     return {
         "httpMethod": facts["httpMethod"],
         "path": place + facts["path"],
         "scopes": facts["scopes"],
         "parameters": parameters,
-        "response": facts["response"],
+        **({"upload": upload} if upload else {}),
+        **{name: {"$ref": facts[name]["$ref"]} for name in ("request", "response") if name in facts},
     }
 
 

@@ -1,5 +1,6 @@
 """Tokens at the stand-ins: what is true of all, and how Linear and Todoist treat a refresh token shown twice."""
 
+import time
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -272,7 +273,7 @@ class TestStrings:
 
     def test_a_held_answer_is_a_done_deed(self, standin):
         pair = standin.grant("read")
-        standin.hold(standin.token_path, 5)
+        standin.hold(standin.token_path, 60)
 
         with pytest.raises(httpx.ReadTimeout):
             httpx.post(
@@ -286,6 +287,9 @@ class TestStrings:
                 timeout=0.3,
             )
 
+        end = time.monotonic() + 50  # before the answer leaves
+        while pair.successor is None and time.monotonic() < end:
+            time.sleep(0.01)
         assert pair.successor is not None
 
     def test_strings_are_pulled_from_another_process(self, standin):

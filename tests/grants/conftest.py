@@ -30,6 +30,12 @@ def vendor(settings: Any) -> Iterator[Vendor]:
 
 
 @pytest.fixture
+def long_holds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The pause after a failure outlasts the test, on any machine."""
+    monkeypatch.setattr("credentials.life.FIRST_HOLD", 300.0)
+
+
+@pytest.fixture
 def acmes(acme: Any, vendor: Vendor) -> Callable[..., Any]:
     """Acme's connection at a vendor of this kind: `acmes("strict", left=600)`."""
 

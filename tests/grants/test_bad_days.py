@@ -35,16 +35,18 @@ class Holder:
 
     def __init__(self, seconds):
         self.seconds = seconds
+        self.has_it = threading.Event()
         self.path = database.settings_dict["NAME"]
 
     def hold(self):
         thread = threading.Thread(target=self.hold_until_over)
         thread.start()
-        time.sleep(0.2)
+        assert self.has_it.wait(30)
 
     def hold_until_over(self):
         found = sqlite3.connect(self.path, isolation_level=None, timeout=20)
         found.execute("BEGIN IMMEDIATE")
+        self.has_it.set()
         time.sleep(self.seconds)
         found.execute("COMMIT")
         found.close()

@@ -258,7 +258,7 @@ def test_todoists_minute_counts_from_the_first_lost_question(acmes, vendor, monk
     monkeypatch.setattr("credentials.social.DEADLINE", 0.2)
     connection = acmes("brief", left=-10)
     Connection.objects.update(asked_at=timezone.now() - timedelta(seconds=50))
-    vendor.hold(TOKEN, 0.4)
+    vendor.hold(TOKEN, 60)
     with pytest.raises(TryLater):
         served(connection)
     Connection.objects.update(hold_until=None)
@@ -354,7 +354,7 @@ def test_the_clock_goes_back_a_day_and_nobody_waits_a_day(acmes, vendor):
     assert access_of(served(connection)) == vendor.living[-1].access
 
 
-def test_waiting_for_what_is_known_is_told_once(acmes, vendor):
+def test_waiting_for_what_is_known_is_told_once(acmes, vendor, long_holds):
     connection = acmes("strict")
     vendor.break_next(TOKEN, 503)
 

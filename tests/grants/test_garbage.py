@@ -47,7 +47,7 @@ NO_GRANT = {
 
 
 @pytest.mark.parametrize("answer", NO_GRANT)
-def test_an_answer_without_a_grant_harms_nobody(acmes, vendor, answer):
+def test_an_answer_without_a_grant_harms_nobody(acmes, vendor, long_holds, answer):
     connection = acmes("strict", left=LEFT)
     before = fields_of(connection)
     vendor.break_next(TOKEN, *NO_GRANT[answer])
@@ -62,11 +62,11 @@ def test_an_answer_without_a_grant_harms_nobody(acmes, vendor, answer):
     assert access_of(served(connection, min_ttl=700)) == vendor.living[-1].access
 
 
-def test_a_vendor_that_accepts_and_never_answers_holds_up_nobody_else(acmes, vendor, monkeypatch):
-    monkeypatch.setattr("credentials.social.DEADLINE", 0.3)
+def test_a_vendor_that_accepts_and_never_answers_holds_up_nobody_else(acmes, vendor, long_holds, monkeypatch):
+    monkeypatch.setattr("credentials.social.DEADLINE", 3.0)  # the question has to be sent in it
     connection = acmes("lenient", left=LEFT)
     old = access_of(connection)
-    vendor.hold(TOKEN, 1.0)
+    vendor.hold(TOKEN, 60)
 
     found = [access_of(served(connection, min_ttl=700)) for _ in range(3)]
 
@@ -75,10 +75,12 @@ def test_a_vendor_that_accepts_and_never_answers_holds_up_nobody_else(acmes, ven
     assert (row.lease_until, row.asked_at is None) == (None, False)
 
 
-def test_without_a_token_that_works_a_hanging_vendor_means_a_wait_with_a_time(acmes, vendor, monkeypatch):
-    monkeypatch.setattr("credentials.social.DEADLINE", 0.3)
+def test_without_a_token_that_works_a_hanging_vendor_means_a_wait_with_a_time(
+    acmes, vendor, long_holds, monkeypatch
+):
+    monkeypatch.setattr("credentials.social.DEADLINE", 3.0)  # the question has to be sent in it
     connection = acmes("lenient")
-    vendor.hold(TOKEN, 1.0)
+    vendor.hold(TOKEN, 60)
 
     for _ in range(3):
         with pytest.raises(TryLater) as told:
@@ -87,6 +89,7 @@ def test_without_a_token_that_works_a_hanging_vendor_means_a_wait_with_a_time(ac
 
     assert vendor.refreshes == 1
     vendor.hold(TOKEN, 0)
+    monkeypatch.setattr("credentials.social.DEADLINE", 25.0)
     held_no_more(connection)
     assert access_of(served(connection)) == vendor.pairs[-1].access
 

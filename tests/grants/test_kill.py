@@ -37,7 +37,7 @@ def next_agent(crew, job):
     """The next one asks, and waits when told to."""
 
     def ask(provider, **facts):
-        (end,) = crew.run(job("read", provider, patches=LEASE, patience=10, **facts))
+        (end,) = crew.run(job("read", provider, patches=LEASE, patience=60, **facts))
         return end["said"][0]
 
     return ask
@@ -54,7 +54,7 @@ def test_killed_before_the_request_the_next_agent_renews_after_the_lease(
 
     pair = vendor.living[-1]
     assert found["token"] == access_of(connection) == pair.access
-    assert found["seconds"] < 0.5 + 10  # 2 by itself; beside other tests there is some room
+    assert found["seconds"] < 30  # 2 by itself; the lease of another process would last 40
     assert vendor.refreshes == 1
     assert again(connection).asked_at is None
 
@@ -201,6 +201,6 @@ def test_after_a_kill_the_real_lease_of_forty_seconds_is_waited_out(
     assert told.value.code == "busy"
     found = served(connection)
 
-    assert time.monotonic() - killed_at < 40 + 10
+    assert time.monotonic() - killed_at < 40 + 30
     assert access_of(found) == vendor.living[-1].access
     assert vendor.refreshes == 1

@@ -32,6 +32,15 @@ class Vendor(OAuthStandin):
     refuses_all = False
     reuses = 0
     _meanwhile: Callable[[], object] | None = None
+    _is_too_early: Callable[[Request], bool] | None = None
+
+    def handle(self, request: Request) -> Response:
+        response = super().handle(request)
+        while request.path == TOKEN and self._is_too_early and not self._stopping.is_set():
+            if not with_own_connection(lambda: self._is_too_early and self._is_too_early(request)):
+                break
+            self._stopping.wait(0.02)
+        return response
 
     def answer(self, request: Request) -> Response:
         """Answer; and once, when the token endpoint's answer is ready to leave, let `meanwhile` happen."""
@@ -44,6 +53,10 @@ class Vendor(OAuthStandin):
     def meanwhile(self, happen: Callable[[], object]) -> None:
         """What others do while Navi waits for the next answer of the token endpoint."""
         self._meanwhile = happen
+
+    def hold_while(self, is_too_early: Callable[[Request], bool]) -> None:
+        """Hold back each answer of the token endpoint for as long as a test says; its work is done by then."""
+        self._is_too_early = is_too_early
 
     def endpoints(self) -> dict[tuple[str, str], Endpoint]:
         return super().endpoints() | {("POST", "/revoke"): self.revoke}
@@ -110,11 +123,11 @@ class Vendor(OAuthStandin):
         return code
 
 
-def with_own_connection(happen: Callable[[], object]) -> None:
+def with_own_connection(happen: Callable[[], object]) -> object:
     from django.db import connection
 
     try:
-        happen()
+        return happen()
     finally:
         connection.close()
 

@@ -122,7 +122,7 @@ def test_the_page_opens_when_navi_has_not_got_its_keys(alice, acmes_todoist, set
 
 
 def test_settings_are_drawn_from_the_schema(adam, acme, wished):
-    form = browser_of(adam).get("/p/acme/integrations/wished").context["settings"]["form"]
+    form = browser_of(adam).get("/p/acme/integrations/wished").context["settings"][0]["form"]
 
     assert {field.name: field.type for field in form} == {
         "team": "select", "rows": "number", "closed": "checkbox", "labels": "textarea", "note": "text",
@@ -142,7 +142,7 @@ def test_a_wrong_setting_is_named_at_its_field(adam, acme, wished):
     answer = browser_of(adam).post("/p/acme/integrations/wished/settings", {"team": "Design", "rows": "999"})
 
     assert answer.status_code == 422
-    assert answer.context["settings"]["form"]["rows"].errors and not PluginSettings.objects.exists()
+    assert answer.context["settings"][0]["form"]["rows"].errors and not PluginSettings.objects.exists()
 
 
 def test_a_member_changes_no_settings(bob, acme, wished):

@@ -61,12 +61,12 @@ class TestRunning:
 
         assert navi.status() < 600
         assert navi.until(lambda: navi.heartbeats() == ["worker"])
+        assert navi.until(lambda: len(navi.family()) >= 7)
         family = navi.family()
-        assert len(family) >= 7
 
         navi.process.terminate()
 
-        assert navi.process.wait(30) == 0
+        assert navi.process.wait(120) == 0
         assert all(has_ended(pid) for pid in family)
         assert "Navi is at http://127.0.0.1:" in navi.output()
         assert "the link works once" in navi.output()
@@ -89,12 +89,12 @@ class TestRunning:
         assert navi.until(lambda: navi.heartbeats() == ["worker"])
         assert navi.until(lambda: navi.main("qcluster"))
         worker = navi.main("qcluster")
+        assert navi.until(lambda: len(navi.group(worker)) >= 6)
         family = navi.group(worker)
 
         os.kill(worker, signal.SIGKILL)
 
         assert navi.until(lambda: navi.main("qcluster") not in {None, worker})
-        assert len(family) >= 6
         assert all(has_ended(pid) for pid in family)
 
     @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells children that their parent died")
@@ -104,9 +104,9 @@ class TestRunning:
         family = navi.family()
 
         navi.process.kill()
-        navi.process.wait(10)
+        navi.process.wait(60)
 
-        assert all(has_ended(pid, within=15) for pid in family)
+        assert all(has_ended(pid) for pid in family)
 
     def test_ctrl_c_ends_it_within_a_few_seconds(self, start):
         navi = start()
@@ -115,8 +115,10 @@ class TestRunning:
         asked_at = time.monotonic()
         navi.process.send_signal(signal.SIGINT)
 
-        assert navi.process.wait(15) == 0
-        assert time.monotonic() - asked_at < 8
+        assert navi.process.wait(120) == 0
+        assert time.monotonic() - asked_at < 19  # the supervisor's grace is 20
+        assert "SIGKILL" not in navi.output()
+        assert "Not everything ended in time" not in navi.output()
 
     def test_bind_moves_it_to_another_address(self, start):
         port = free_port()
@@ -130,7 +132,7 @@ class TestRunning:
         with closing(socket.create_server(("127.0.0.1", 0))) as other:
             navi = start(port=other.getsockname()[1])
 
-            assert navi.process.wait(20) == 1
+            assert navi.process.wait(120) == 1
         assert len(navi.output().strip().splitlines()) == 1
 
 
@@ -166,7 +168,8 @@ class Navi:
         return self.until(ask)
 
     def until(self, is_so):
-        for _ in range(200):
+        end = time.monotonic() + 120
+        while time.monotonic() < end:
             assert self.process.poll() is None, self.output()
             try:
                 if found := is_so():
@@ -228,7 +231,7 @@ def processes():
             yield int(pid), int(parent), int(group), command
 
 
-def has_ended(pid, within=10.0):
+def has_ended(pid, within=60.0):
     until = time.monotonic() + within
     while pid in {running for running, *_ in processes()}:
         if time.monotonic() > until:

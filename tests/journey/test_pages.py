@@ -4,6 +4,7 @@ import re
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import expect
 
 from tests.journey.test_journey import connect_todoist, make_a_project, make_the_operator
 
@@ -77,17 +78,15 @@ def test_alice_connects_a_service_without_a_mouse(running, page):
     make_a_project(page)
     press_until(page, "Tab", "Connect Todoist")
     page.keyboard.press("Enter")
-    page.get_by_role("textbox", name="API token").wait_for()
-    page.wait_for_timeout(200)
+    expect(page.get_by_role("textbox", name="API token")).to_be_focused(timeout=30_000)
     assert page.evaluate("document.activeElement.name") == "apiKey"
 
     page.keyboard.type("0123456789abcdef0123456789abcdef01234567")
     page.keyboard.press("Enter")
     page.get_by_text("Connected as alice@example.org").first.wait_for()
     page.keyboard.press("Escape")
-    page.wait_for_timeout(200)
 
-    assert page.get_by_role("dialog").count() == 0
+    expect(page.get_by_role("dialog")).to_have_count(0, timeout=30_000)
     assert page.get_by_role("heading", name=re.compile("Todoist")).count() >= 1
 
 

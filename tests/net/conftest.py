@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import chain, repeat
 
 import pytest
 import trustme
@@ -86,7 +87,10 @@ def read_request(sock: socket.socket) -> Request | None:
     line, *rest = head.decode("latin-1").split("\r\n")
     headers = {name.lower(): value for name, _, value in (text.partition(": ") for text in rest)}
     while not is_whole(body, headers):
-        body += sock.recv(65536)
+        piece = sock.recv(65536)
+        if not piece:
+            return None
+        body += piece
     return Request(line, headers, body)
 
 
@@ -121,10 +125,10 @@ def raw(data: bytes, *, then_close: bool = True) -> Answer:
 
 def in_turn(*answers: Answer) -> Answer:
     """One answer after the other; the last one for ever."""
-    left = list(answers)
+    turns = chain(answers[:-1], repeat(answers[-1]))
 
     def answer(request: Request, sock: socket.socket) -> None:
-        (left.pop(0) if len(left) > 1 else left[0])(request, sock)
+        next(turns)(request, sock)
 
     return answer
 
@@ -173,6 +177,27 @@ def outbound():
     way_out = Outbound(Policy.parse("127.0.0.1"), ssl_context=CONTEXT)
     yield way_out
     way_out.close()
+
+
+class Clock:
+    """Stands in for the `time` of the rooms of the way out: it goes, and can be set forward."""
+
+    def __init__(self) -> None:
+        self.ahead = 0.0
+
+    def monotonic(self) -> float:
+        return time.monotonic() + self.ahead
+
+    time, sleep = staticmethod(time.time), staticmethod(time.sleep)
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """The clock of all deadlines: a test says when one has passed, however slow the machine is."""
+    found = Clock()
+    for room in ("client", "sending", "wire"):
+        monkeypatch.setattr(f"navi.net.{room}.time", found)
+    return found
 
 
 @pytest.fixture(params=["threads", "asyncio"])

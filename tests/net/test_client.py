@@ -13,7 +13,7 @@ from navi.net.errors import Blocked, MissingScopes, Reconnect, Refused, TryLater
 from navi.net.guard import Policy
 from navi.net.limits import Limiter, MemoryStore
 from navi.net.remote import Remote
-from tests.net.conftest import CONTEXT, Vendor, in_turn, raw, saying, silence
+from tests.net.conftest import CONTEXT, Vendor, endless, in_turn, raw, saying
 
 SECRET = "sk-live/s3cret+key=="
 
@@ -368,11 +368,11 @@ def test_retry_after_is_waited_for_within_the_deadline(todoist):
     started_at = time.monotonic()
 
     assert client.get("/x").json() == "fine"
-    assert 0.3 <= time.monotonic() - started_at < 1.3
+    assert 0.3 <= time.monotonic() - started_at < 20  # the deadline is 30
 
 
 def test_retry_after_beyond_the_deadline_is_told_at_once(todoist):
-    client = todoist(saying(b"", "429 X", Retry_After="60"), deadline=5.0)
+    client = todoist(saying(b"", "429 X", Retry_After="60"), deadline=50.0)
     started_at = time.monotonic()
 
     with pytest.raises(TryLater) as trouble:
@@ -380,19 +380,27 @@ def test_retry_after_beyond_the_deadline_is_told_at_once(todoist):
 
     assert trouble.value.retry_at is not None
     wait = trouble.value.retry_at - datetime.now(UTC)
-    assert timedelta(seconds=55) < wait <= timedelta(seconds=60)
-    assert len(client.server.requests) == 1 and time.monotonic() - started_at < 1
+    assert timedelta(seconds=30) < wait <= timedelta(seconds=60)
+    assert len(client.server.requests) == 1 and time.monotonic() - started_at < 25
 
 
-def test_all_tries_together_keep_the_deadline(todoist):
-    client = todoist(in_turn(saying(b"", "503 X"), silence), deadline=0.4)
+def test_all_tries_together_keep_the_deadline(todoist, clock):
+    def ill(request, sock):
+        clock.ahead = 20
+        saying(b"", "503 X")(request, sock)
+
+    def drip(_, sock):
+        clock.ahead = 31
+        endless(b"H", head=b"", pause=0.02)(_, sock)
+
+    client = todoist(in_turn(ill, drip), deadline=30.0)
     started_at = time.monotonic()
 
     with pytest.raises(TryLater) as trouble:
         client.get("/x")
 
     assert trouble.value.timed_out and "Todoist" in str(trouble.value)
-    assert 0.35 < time.monotonic() - started_at < 1.4
+    assert len(client.server.requests) == 2 and time.monotonic() - started_at < 20
 
 
 def test_a_proxied_answer_streams_through_whatever_its_status(todoist):
@@ -449,7 +457,7 @@ def test_a_limit_told_in_the_vendors_own_way_pauses_the_account(todoist):
 
 @pytest.mark.parametrize("answer", [raw(b""), saying(b"", "500 X"), saying(b"", "404 X")])
 def test_a_place_is_given_back_after_every_kind_of_trouble(todoist, answer):
-    client = todoist(in_turn(answer, saying()), limiter=Limiter(MemoryStore(), calls=1), deadline=2.0)
+    client = todoist(in_turn(answer, saying()), limiter=Limiter(MemoryStore(), calls=1), deadline=20.0)
     with pytest.raises((TryLater, Refused)):
         client.post("/x")
 

@@ -20,6 +20,8 @@ from tests.net.conftest import endless, raw, saying, silence
 
 OK = b"HTTP/1.1 200 OK\r\n"
 DEADLINE = 0.3
+# A busy machine may take some of these seconds; a call that nobody cuts takes 30.
+FOR_EVER = 20
 
 
 def seconds_for(call):
@@ -51,16 +53,27 @@ def seconds_for(call):
         "gzip members",
     ],
 )
-def test_a_drip_is_cut_at_the_deadline(vendor, send, head, piece):
-    server = vendor(endless(piece, head=head, pause=0.05))
+def test_a_drip_is_cut_at_the_deadline(vendor, send, clock, head, piece):
+    dripped = []
+
+    def drip(_, sock):
+        sock.sendall(head)
+        while True:
+            sock.sendall(piece)
+            dripped.append(clock.ahead)
+            clock.ahead = 31 * (len(dripped) >= 3)
+            time.sleep(0.02)
+
+    server = vendor(drip)
 
     def call():
         with pytest.raises(TryLater) as trouble:
-            send("GET", server.origin, deadline=DEADLINE, name="Drip")
+            send("GET", server.origin, deadline=30, name="Drip")
         assert trouble.value.timed_out and trouble.value.sent
         assert str(trouble.value) == "Drip did not answer in time. Try again in a moment."
 
-    assert DEADLINE - 0.05 < seconds_for(call) < DEADLINE + 1
+    assert seconds_for(call) < FOR_EVER
+    assert dripped[:3] == [0, 0, 0]  # until then nobody cut it
 
 
 def test_silence_is_cut_at_the_deadline(vendor, send):
@@ -71,7 +84,7 @@ def test_silence_is_cut_at_the_deadline(vendor, send):
             send("GET", server.origin, deadline=DEADLINE)
         assert trouble.value.timed_out
 
-    assert DEADLINE - 0.05 < seconds_for(call) < DEADLINE + 1
+    assert DEADLINE - 0.05 < seconds_for(call) < FOR_EVER
 
 
 def test_a_tls_greeting_that_never_comes_is_cut_at_the_deadline(send):
@@ -82,7 +95,7 @@ def test_a_tls_greeting_that_never_comes_is_cut_at_the_deadline(send):
                 send("GET", f"https://127.0.0.1:{listener.getsockname()[1]}/", deadline=DEADLINE)
             assert trouble.value.timed_out and not trouble.value.sent
 
-        assert DEADLINE - 0.05 < seconds_for(call) < DEADLINE + 1
+        assert DEADLINE - 0.05 < seconds_for(call) < FOR_EVER
 
 
 def test_a_vendor_that_does_not_take_the_body_is_cut_at_the_deadline(send):
@@ -94,7 +107,7 @@ def test_a_vendor_that_does_not_take_the_body_is_cut_at_the_deadline(send):
                 send("POST", url, content=b"x" * 30_000_000, deadline=DEADLINE)
             assert trouble.value.timed_out
 
-        assert DEADLINE - 0.05 < seconds_for(call) < DEADLINE + 1
+        assert DEADLINE - 0.05 < seconds_for(call) < FOR_EVER
 
 
 def test_a_connection_that_is_never_accepted_is_cut_at_the_deadline(send):
@@ -110,25 +123,25 @@ def test_a_connection_that_is_never_accepted_is_cut_at_the_deadline(send):
                 send("GET", f"http://127.0.0.1:{address[1]}/", deadline=DEADLINE)
             assert trouble.value.timed_out and not trouble.value.sent
 
-        assert DEADLINE - 0.05 < seconds_for(call) < DEADLINE + 1
+        assert DEADLINE - 0.05 < seconds_for(call) < FOR_EVER
         for one in waiting:
             one.close()
 
 
-def test_a_lookup_that_takes_its_time_counts_for_the_deadline(vendor):
+def test_a_lookup_that_takes_its_time_counts_for_the_deadline(vendor, clock):
     server = vendor(silence)
 
     def slow(host, port, deadline):
-        time.sleep(0.3)
+        clock.ahead = 29.7
         return ["127.0.0.1"]
 
     def call():
         with pytest.raises(TryLater):
             Outbound(Policy.parse("127.0.0.1"), slow).send(
-                "GET", f"http://slow.example:{server.port}/", deadline=0.5
+                "GET", f"http://slow.example:{server.port}/", deadline=30
             )
 
-    assert 0.45 < seconds_for(call) < 0.8
+    assert 0.25 < seconds_for(call) < FOR_EVER
 
 
 def test_a_fast_endless_stream_is_cut_at_the_size_limit(vendor, send):
@@ -344,7 +357,7 @@ def test_a_bomb_takes_less_than_50_mb_of_memory(vendor, hostile, reason):
         (hostile if request.target == "/hostile" else saying())(request, sock)
 
     command = [sys.executable, "-c", textwrap.dedent(MEASURED), vendor(answer).origin]
-    said = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True).stdout
+    said = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout
 
     assert said.split()[0] == reason
     assert float(said.split()[1]) < 50

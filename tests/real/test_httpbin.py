@@ -71,8 +71,9 @@ def test_a_key_travels_in_a_header_or_in_the_address(ada, httpbin):
 
 
 def test_a_vendors_status_passes_through_the_proxy(ada, bin_):
-    for status in (429, 503, 418):
+    for status in (503, 418, 429):  # after the last one Navi holds back
         answer = through(ada, f"/status/{status}")
+        read(answer)
         assert (answer.status_code, answer.headers["X-Navi-Upstream"]) == (status, "1")
 
 
@@ -115,10 +116,10 @@ def test_a_drip_that_ends_in_time_arrives_and_an_endless_one_is_cut(ada, bin_, m
 
     monkeypatch.setattr("integrations.registry.DEADLINE", 1.5)
     started = time.monotonic()
-    slow = ada.post("/api/actions/bin.fetch", {"path": "/drip?duration=9&numbytes=30&delay=0"})
+    slow = ada.post("/api/actions/bin.fetch", {"path": "/drip?duration=60&numbytes=300&delay=0"})
 
     assert (slow.status_code, slow.json()["error"]["code"]) == (504, "vendor_unavailable")
-    assert time.monotonic() - started < 6
+    assert time.monotonic() - started < 25  # the usual deadline is 30
 
 
 def test_a_vendor_that_takes_too_long_is_a_time_out_and_the_credential_stays(ada, bin_, monkeypatch):

@@ -215,7 +215,7 @@ def running(
             yield
         finally:
             server.terminate()
-            server.wait(timeout=10)
+            server.wait(timeout=60)
 
 
 def hand_over(server: subprocess.Popen[str], told: str) -> None:
@@ -225,7 +225,7 @@ def hand_over(server: subprocess.Popen[str], told: str) -> None:
 
 
 def wait_for(port: int, server: subprocess.Popen[str], said: IO[str]) -> None:
-    until = time.monotonic() + 60
+    until = time.monotonic() + 120
     while time.monotonic() < until and server.poll() is None:
         try:
             socket.create_connection(("127.0.0.1", port), timeout=5).close()

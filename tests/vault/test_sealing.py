@@ -2,6 +2,7 @@
 
 import json
 import threading
+import time
 
 import pytest
 from django.core import serializers
@@ -187,6 +188,13 @@ def own_keys(settings, tmp_path):
 
 
 @pytest.mark.slow
+def until_they_read(reads, failures):
+    """Let the readers read on, so that some reads came before what follows and some come after."""
+    enough, end = len(reads) + 20, time.monotonic() + 60
+    while len(reads) < enough and not failures and time.monotonic() < end:
+        time.sleep(0.01)
+
+
 @pytest.mark.django_db(transaction=True)
 def test_keys_turn_under_twenty_readers_without_a_failed_read(own_keys, connected, acme):
     rows = [connected("linear", acme, apiKey=f"lin_api_number_{number}") for number in range(40)]
@@ -209,7 +217,9 @@ def test_keys_turn_under_twenty_readers_without_a_failed_read(own_keys, connecte
     for reader in readers:
         reader.start()
     old = own_keys.keyring().primary
+    until_they_read(reads, failures)
     call_command("rotate_keys", batch=7, verbosity=0)
+    until_they_read(reads, failures)
     stop.set()
     for reader in readers:
         reader.join()
