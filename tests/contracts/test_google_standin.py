@@ -16,6 +16,7 @@ import google.auth.transport.requests
 import httpx2
 import pytest
 import requests  # noqa: TID251 - Google's client is built on it
+from google.oauth2 import id_token
 from google.oauth2.credentials import Credentials
 from google_auth_oauthlib.flow import Flow  # type: ignore[import-untyped]
 from oauthlib.oauth2 import InvalidGrantError  # type: ignore[import-untyped]
@@ -36,6 +37,7 @@ from tests.standins.google import (
     GoogleStandin,
 )
 from tests.standins.google_data import BUDGET, HOLIDAYS, INVOICE
+from tests.standins.google_push import CERTS, ISSUER, signed
 
 READ = "https://www.googleapis.com/auth/gmail.readonly"
 EVENTS = "https://www.googleapis.com/auth/calendar.events.readonly"
@@ -439,6 +441,56 @@ def test_whose_account_it_is_depends_on_what_was_ticked(standin: GoogleStandin, 
     assert mail_only.status_code == 401
 
 
+# --- what Google tells by itself
+
+PUSHER = "pusher@navi.iam.gserviceaccount.com"
+
+
+def test_googles_own_client_verifies_what_pub_sub_shows(standin: GoogleStandin, wire: Any):
+    address = "https://navi.example/hooks/x"
+
+    claims = id_token.verify_token(
+        signed(PUSHER, address), wire, audience=address, certs_url=standin.url + CERTS
+    )
+
+    assert (claims["iss"], claims["email"], claims["email_verified"]) == (ISSUER, PUSHER, True)
+    with pytest.raises(Exception, match=r"(?i)audience"):
+        id_token.verify_token(
+            signed(PUSHER, "https://elsewhere.example"), wire, audience=address, certs_url=standin.url + CERTS
+        )
+
+
+def test_strings_can_be_pulled_from_another_process(standin: GoogleStandin, browser: httpx2.Client):
+    event = {"title": "Yoga", "start": "2026-11-26T18:00:00+01:00", "end": "2026-11-26T19:00:00+01:00"}
+    made = browser.post("/_standin/put_event", json=event).json()["id"]
+    mail = browser.post("/_standin/receive_mail", json={"subject": "Invoice 12"}).json()["id"]
+    browser.post("/_standin/remove_event", json={"id": made})
+    browser.post("/_standin/expire_sync_tokens")
+
+    read = browser.get(f"/gmail/v1/users/me/messages/{mail}", headers=bearing(TOKEN)).json()
+    gone = browser.get(f"/calendar/v3/calendars/primary/events/{made}", headers=bearing(TOKEN)).json()
+    assert (read["snippet"], gone["status"]) == ("Invoice 12", "cancelled")
+    assert browser.get("/_standin/told").json() == []
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/calendar/v3/calendars/primary/events", {"title": "Yoga"}),
+        ("/calendar/v3/calendars/primary/events", {"summary": "Yoga"}),
+        ("/gmail/v1/users/me/messages/send", {"raw": 1}),
+        ("/gmail/v1/users/me/messages/send", {"raw": ""}),
+        ("/gmail/v1/users/me/stop", {"id": "x"}),
+        (f"/v4/spreadsheets/{BUDGET}/values/A1:append?valueInputOption=RAW", {"rows": [[1]]}),
+        (f"/v4/spreadsheets/{BUDGET}/values/A1:append", {"values": [[1]]}),
+    ],
+)
+def test_a_body_that_google_would_not_take_is_refused(
+    browser: httpx2.Client, path: str, body: dict[str, Any]
+):
+    assert browser.post(path, json=body, headers=bearing(TOKEN)).status_code == 400
+
+
 # --- the discovery documents
 
 
@@ -474,9 +526,11 @@ def scopes_in(document: dict[str, Any]) -> set[str]:
     return {scope for facts in document["methods"].values() for scope in facts["scopes"]}
 
 
-def wrong_in(address: str, body: Any) -> list[str]:
-    asked = google_discovery.asked("GET", address.partition("?")[0])
+def wrong_in(address: str, body: Any, method: str = "GET") -> list[str]:
+    asked = google_discovery.asked(method, address.partition("?")[0])
     assert asked
+    if "response" not in asked.facts:
+        return []  # Files and nothing are no JSON.
     return list(google_discovery.wrong_with_answer(asked.api, asked.facts["response"], body))
 
 
@@ -490,8 +544,8 @@ def recordings() -> Iterator[Any]:
 def test_what_is_recorded_is_as_documented(member: Plugin, path: Path):
     for exchange in read(path):
         address = urlsplit(member.base_url).path + exchange.request["path"]
-        if exchange.response["status"] < 400:
-            assert wrong_in(address, exchange.response["body"]) == []
+        if exchange.response["status"] < 400 and "body" in exchange.response:
+            assert wrong_in(address, exchange.response["body"], exchange.request["method"]) == []
 
 
 def actions() -> Iterator[Any]:
@@ -502,12 +556,26 @@ def actions() -> Iterator[Any]:
 
 @pytest.mark.parametrize(("member", "name"), actions())
 def test_an_action_asks_for_what_google_documents(member: Plugin, name: str):
-    for sent in replayed(member, name, exchanges_in(member, name), {}).sent:
-        asked = google_discovery.asked(sent.method, urlsplit(member.base_url).path + sent.path)
+    done = replayed(member, name, exchanges_in(member, name), {})
 
+    assert done.error is None
+    for sent in done.sent:
+        asked = google_discovery.asked(sent.method, urlsplit(member.base_url).path + sent.path)
         assert asked
-        assert list(google_discovery.wrong_with_query(asked.facts, urlencode(sent.query))) == []
-        assert set(member.actions[name].scopes) <= set(asked.facts["scopes"])
+        body = sent.json if isinstance(sent.json, dict) else None
+        assert google_discovery.wrong_with_request(asked, urlencode(sent.query), body) == []
+        # Each request is open to one of the scopes that the action names.
+        assert set(member.actions[name].scopes) & set(asked.facts["scopes"])
+
+
+@pytest.mark.parametrize(("member", "name"), actions())
+def test_no_scope_of_an_action_is_idle(member: Plugin, name: str):
+    sent = replayed(member, name, exchanges_in(member, name), {}).sent
+    asked = [google_discovery.asked(one.method, urlsplit(member.base_url).path + one.path) for one in sent]
+    opened = [set(one.facts["scopes"]) for one in asked if one]
+
+    for scope in member.actions[name].scopes:
+        assert any(scope in each for each in opened)
 
 
 @needs_the_contract

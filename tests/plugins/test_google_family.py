@@ -7,6 +7,7 @@ import pytest
 from integrations import registry
 from integrations.runtime import health
 from integrations.sdk import Client, MissingScopes, OAuth2, Plugin, Reconnect
+from integrations.sdk.quality import findings, tier_of
 from integrations.sdk.testing import HEALTH, PayloadError, provider_of, replay
 from tests.plugins.clients import client_at
 from tests.standins.google import USERINFO, GoogleStandin
@@ -49,10 +50,28 @@ def test_the_scopes_of_a_plugin_are_googles_in_the_same_words(member: Plugin):
 
 
 @every_member
-def test_each_action_says_what_it_needs_and_connecting_asks_for_it(member: Plugin):
+def test_each_action_says_what_it_needs_and_a_person_can_allow_it(member: Plugin):
     for action in member.actions.values():
         assert action.scopes
-        assert set(action.scopes) <= member.scopes.keys()
+        assert set(action.scopes) <= member.all_scopes.keys()
+
+
+@every_member
+def test_connecting_asks_for_reading_only(member: Plugin):
+    writing = {scope for one in member.actions.values() if one.verb != "run" for scope in one.scopes}
+    kept = {scope for sync in member.syncs.values() for scope in sync.scopes}
+
+    assert kept <= member.scopes.keys()
+    assert not {scope for scope in member.scopes if not scope.endswith(".readonly")}
+    assert member.more_scopes.keys() & writing
+
+
+@every_member
+def test_what_the_family_shares_is_enough_for_the_highest_tier(member: Plugin):
+    found = findings(member, GOOGLE.provider)
+
+    assert [(one.check, one.missing) for one in found if not one.is_met] == []
+    assert tier_of(found) == "gold"
 
 
 @every_member

@@ -4,21 +4,23 @@ Google's hosts differ by path, so that all of them can be led here: NAVI_UPSTREA
 Run it by hand: python -m tests.standins.google --port 9005
 """
 
-import base64
 import html
 import json
 import re
 import secrets
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from email.message import EmailMessage
+from email.policy import SMTP
 from typing import Any
-from urllib.parse import parse_qs, parse_qsl
+from urllib.parse import parse_qs
 
 from tests.contracts import google_discovery
 from tests.contracts.google_discovery import Asked
-from tests.standins import google_data
-from tests.standins.google_data import PEOPLE, Fields
+from tests.standins import google_calendar, google_data, google_files, google_mail
+from tests.standins.google_data import PEOPLE
+from tests.standins.google_push import CERTS, Post, keys, signed
+from tests.standins.google_shape import Fields, Notice, Problem, Query, base64url, unknown, wrong
 from tests.standins.grants import (
     Code,
     Endpoint,
@@ -32,7 +34,7 @@ from tests.standins.grants import (
     includes,
     led_back,
 )
-from tests.standins.server import EVERY_SCOPE, Request, Response, answer_with, run
+from tests.standins.server import CONTROL, EVERY_SCOPE, Request, Response, answer_with, run
 
 TOKEN = "ya29.a-token-of-the-stand-in"
 CLIENT_ID = "1234567890-navi.apps.googleusercontent.com"
@@ -51,6 +53,11 @@ SERVICES = {
     "drive": ("drive.googleapis.com", "Google Drive API"),
     "sheets": ("sheets.googleapis.com", "Google Sheets API"),
 }
+ANSWERS = {**google_mail.ANSWERS, **google_calendar.ANSWERS, **google_files.ANSWERS}
+STRINGS = {
+    "expire_sync_tokens", "forget_history", "move_event", "put_event", "put_file", "rate_limit_next", "receive_mail",
+    "remove_event", "remove_file", "remove_mail", "switch_off", "sort_mail", "subscribe", "tell_again",
+}  # fmt: skip
 # How Google says RFC 6749's errors, and the one of its own.
 WORDS = {
     "bad_code": ("invalid_grant", "Malformed auth code."),
@@ -67,42 +74,13 @@ class Agreement(Grant):
     is_offline: bool = True
 
 
-class Problem(Exception):
-    """An answer in Google's error shape."""
-
-    def __init__(self, status: int, reason: str, message: str, kind: str = "", detail: str = "") -> None:
-        super().__init__(message)
-        self.status, self.reason, self.message = status, reason, message
-        self.kind, self.detail = kind, detail
-
-    def response(self, headers: dict[str, str] | None = None, metadata: Fields | None = None) -> Response:
-        error: Fields = {
-            "code": self.status,
-            "message": self.message,
-            "errors": [{"message": self.message, "domain": "global", "reason": self.reason}],
-        }
-        if self.kind:
-            error["status"] = self.kind
-        if self.detail:
-            info = {"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": self.detail}
-            error["details"] = [{**info, "domain": "googleapis.com", "metadata": metadata or {}}]
-        return answer_with(self.status, {"error": error}, headers)
-
-
-def wrong(message: str) -> Problem:
-    return Problem(400, "badRequest", message, "INVALID_ARGUMENT")
-
-
-def unknown(message: str = "Not Found") -> Problem:
-    return Problem(404, "notFound", message, "NOT_FOUND")
-
-
 class GoogleStandin(OAuthStandin):
     """A Google on this machine.
 
     Besides the strings of every OAuth stand-in: `switch_off("gmail")` disables an API in the project,
     `rate_limit_next(...)` answers as Google does under load, and `turn_on("asks")` shows a page with boxes
-    to tick instead of agreeing at once.
+    to tick instead of agreeing at once. Things happen in people's accounts by `receive_mail`, `put_event` and
+    so on; what Google then tells by itself goes out right after, and `post.arrived()` waits for it.
     """
 
     keys = (TOKEN,)
@@ -131,7 +109,133 @@ class GoogleStandin(OAuthStandin):
 
     def seed(self) -> None:
         self._off: set[str] = set()
+        self.post = Post()
+        self.subscriptions: dict[str, tuple[str, str, str]] = {}
         self.people = {name: google_data.account(name) for name in PEOPLE}
+        for person in self.people.values():
+            person["topics"] = lambda: self.subscriptions.keys()
+            person["publish"] = lambda person=person: self.publish(person)
+
+    def stop(self) -> None:
+        super().stop()
+        self.post.arrived()
+
+    # --- what happens in people's accounts
+
+    def receive_mail(
+        self, subject: str, text: str = "", sender: str = "Anna <anna@example.org>", person: str = "alice",
+        labels: Iterable[str] = ("INBOX", "UNREAD"), answers: str = "",
+    ) -> str:  # fmt: skip
+        """Mail comes in; `answers` is the Message-ID of what it answers. Returns the message's id."""
+        message = EmailMessage(policy=SMTP)
+        mine = self.people[person]
+        message["From"], message["To"], message["Subject"] = sender, mine["primary"], subject
+        message["Message-ID"] = f"<{secrets.token_hex(8)}@example.org>"
+        if answers:
+            message["References"] = answers
+        message.set_content(text or subject)
+        return str(google_mail.put(mine, message, list(labels), self.now())["id"])
+
+    def remove_mail(self, id: str, person: str = "alice") -> None:
+        """A message is deleted for ever."""
+        mine = self.people[person]
+        message = google_mail.taken_out(mine, id)
+        google_mail.remember(mine, message, "messagesDeleted")
+
+    def sort_mail(
+        self, id: str, add: Iterable[str] = (), remove: Iterable[str] = (), person: str = "alice"
+    ) -> None:
+        """Somebody sorts a message in Gmail itself."""
+        mine = self.people[person]
+        google_mail.relabel(mine, google_mail.message_in(mine, id), add, remove)
+
+    def forget_history(self, person: str = "alice") -> None:
+        """Every history id known so far is too old."""
+        mine = self.people[person]
+        mine["history_id"] += 1000
+        mine["history_floor"] = mine["history_id"]
+
+    def put_event(
+        self, title: str, start: str, end: str, calendar: str = "primary", person: str = "alice", **more: Any
+    ) -> str:
+        """Somebody makes an event in Calendar itself. Returns its id."""
+        bound = (
+            {"dateTime": start, "timeZone": "Europe/Berlin"},
+            {"dateTime": end, "timeZone": "Europe/Berlin"},
+        )
+        body = {"summary": title, "start": bound[0], "end": bound[1], **more}
+        return str(self.by_hand(google_calendar.insert_event, person, calendar, body=body)["id"])
+
+    def move_event(
+        self, id: str, start: str, end: str, calendar: str = "primary", person: str = "alice"
+    ) -> None:
+        body = {"start": {"dateTime": start}, "end": {"dateTime": end}}
+        self.by_hand(google_calendar.patch_event, person, calendar, id, body)
+
+    def remove_event(self, id: str, calendar: str = "primary", person: str = "alice") -> None:
+        self.by_hand(google_calendar.delete_event, person, calendar, id)
+
+    def by_hand(
+        self, act: Any, person: str, calendar: str, event: str = "", body: Fields | None = None
+    ) -> Any:
+        request = Request("POST", "", {}, EmailMessage(), json.dumps(body or {}).encode())
+        values = {"calendarId": calendar, "eventId": event}
+        return act(self.people[person], values, Query(request, self.now(), self.post.put))
+
+    def expire_sync_tokens(self) -> None:
+        """Every sync token given out so far is too old."""
+        for mine in self.people.values():
+            mine["epoch"] += 1
+
+    def put_file(
+        self, name: str, text: str = "", mime_type: str = "text/plain", person: str = "alice"
+    ) -> str:
+        """Somebody puts a file into Drive itself. Returns its id."""
+        mine, id = self.people[person], f"1{secrets.token_urlsafe(24)}"
+        size = {} if mime_type.startswith(google_files.GOOGLES) else {"size": str(len(text.encode()))}
+        mine["files"].append(google_data.file(id, name, mime_type, **size, _content=text.encode()))
+        mine["changes"].append(id)
+        return id
+
+    def remove_file(self, id: str, person: str = "alice") -> None:
+        mine = self.people[person]
+        mine["files"] = [file for file in mine["files"] if file["id"] != id]
+        mine["changes"].append(id)
+
+    # --- what Google tells by itself
+
+    def subscribe(self, topic: str, address: str, service_account: str, audience: str = "") -> None:
+        """A Pub/Sub push subscription of the topic, which signs for the audience (usually the address)."""
+        self.subscriptions[topic] = (address, service_account, audience or address)
+
+    def publish(self, mine: Fields) -> None:
+        """Something changed in a mailbox that is watched: tell the subscriber of the topic."""
+        if mine["watch"] and mine["watch"]["ends_at"] > self.now():
+            address, account, audience = self.subscriptions[mine["watch"]["topic"]]
+            mine["pushes"] += 1
+            body = google_mail.pushed(mine, mine["pushes"])
+            token = signed(account, audience, int(self.now()))
+            headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+            self.post.put(Notice(address, headers, body))
+
+    def tell_again(self) -> None:
+        """Send everything anew that was ever told, as after an outage."""
+        self.post.again()
+
+    def _pull_string(self, request: Request) -> Response:
+        name = request.path.removeprefix(CONTROL)
+        if name == "told":
+            return answer_with(200, self.post.told())
+        if name not in STRINGS:
+            return super()._pull_string(request)
+        found = getattr(self, name)(**(request.json() if request.body else {}))
+        self.post.deliver()
+        return answer_with(200, {"done": name, "id": found})
+
+    def handle(self, request: Request) -> Response:
+        response = super().handle(request)
+        self.post.deliver()
+        return response
 
     # --- signing in
 
@@ -141,6 +245,7 @@ class GoogleStandin(OAuthStandin):
             ("POST", REVOKE): self.revoke,
             ("GET", USERINFO): self.userinfo,
             ("GET", OPENID_USERINFO): self.userinfo,
+            ("GET", CERTS): self.certs,
         }
         return super().endpoints() | own
 
@@ -313,285 +418,23 @@ class GoogleStandin(OAuthStandin):
         if asked.api in self._off:
             return switched_off(asked.api)
         try:
-            return answer_with(200, self.answered(asked, request))
+            return self.answered(asked, request)
         except Problem as problem:
             return problem.response()
 
-    def answered(self, asked: Asked, request: Request) -> Fields:
-        for said in google_discovery.wrong_with_query(asked.facts, request.raw_query):
+    def answered(self, asked: Asked, request: Request) -> Response:
+        is_json = request.body and request.headers.get_content_type() == "application/json"
+        body = request.json() if is_json and not asked.is_upload else None
+        for said in google_discovery.wrong_with_request(asked, request.raw_query, body):
             raise wrong(f"Invalid value: {said}")
         mine = self.people[self.person_of(bearer(request))]
-        return ANSWERS[asked.method](mine, asked.values, Query(request))
+        found = ANSWERS[asked.method](mine, asked.values, Query(request, self.now(), self.post.put))
+        return found if isinstance(found, Response) else answer_with(200, found)
 
+    def certs(self, request: Request) -> Response:
+        """The public keys of Google's signatures."""
+        return answer_with(200, keys(), {"Cache-Control": "public, max-age=20000"})
 
-class Query:
-    """The parameters of a request; lists are asked for as such."""
-
-    def __init__(self, request: Request) -> None:
-        self.one = request.query
-        self.pairs = parse_qsl(request.raw_query, keep_blank_values=True)
-
-    def all(self, name: str) -> list[str]:
-        return [value for key, value in self.pairs if key == name]
-
-    def number(self, name: str, default: int) -> int:
-        return int(self.one.get(name, default))
-
-    def page(self, things: list[Any], size: int, key: str, *, is_left_out: bool = False) -> Fields:
-        """One page of things under `key`; some of Google's lists leave it out where there is nothing."""
-        start = place_of(self.one.get("pageToken", ""))
-        found: Fields = {key: things[start : start + size]}
-        if is_left_out and not found[key]:
-            del found[key]
-        if start + size < len(things):
-            found["nextPageToken"] = base64url(str(start + size).encode())
-        return found
-
-
-def place_of(token: str) -> int:
-    try:
-        return int(base64.urlsafe_b64decode(token + "==")) if token else 0
-    except ValueError:
-        raise wrong("Invalid pageToken") from None
-
-
-# --- Gmail
-
-
-def mailbox(values: Fields) -> None:
-    if values["userId"] != "me":
-        raise Problem(403, "forbidden", "Delegation denied for alice@example.org", "PERMISSION_DENIED")
-
-
-def list_labels(mine: Fields, values: Fields, query: Query) -> Fields:
-    mailbox(values)
-    return {"labels": mine["labels"]}
-
-
-def list_threads(mine: Fields, values: Fields, query: Query) -> Fields:
-    mailbox(values)
-    hidden = set() if query.one.get("includeSpamTrash") == "true" else {"SPAM", "TRASH"}
-    found = [
-        {name: thread[name] for name in ("id", "snippet", "historyId")}
-        for thread in mine["threads"]
-        if set(query.all("labelIds")) <= labels_of(thread)
-        and not hidden & labels_of(thread)
-        and is_found(query.one.get("q", ""), thread)
-    ]
-    page = query.page(found, min(query.number("maxResults", 100), 500), "threads", is_left_out=True)
-    return {**page, "resultSizeEstimate": len(found)}
-
-
-def labels_of(thread: Fields) -> set[str]:
-    return {label for message in thread["messages"] for label in message["labelIds"]}
-
-
-def is_found(words: str, thread: Fields) -> bool:
-    """A little of Gmail's search: `from:`, `subject:`, `is:unread`, and plain words."""
-    headers = {header["name"].lower(): header["value"].lower() for header in google_data.headers_of(thread)}
-    text = " ".join([thread["snippet"], *headers.values()]).lower()
-    for word in words.lower().split():
-        name, _, value = word.partition(":")
-        if word == "is:unread":
-            if "UNREAD" not in labels_of(thread):
-                return False
-        elif (value if value else word) not in (headers.get(name, "") if value else text):
-            return False
-    return True
-
-
-def get_thread(mine: Fields, values: Fields, query: Query) -> Fields:
-    mailbox(values)
-    thread = one_of(mine["threads"], values["id"], "Requested entity was not found.")
-    kept = {"full": {}, "metadata": {"body", "parts"}, "minimal": {"payload"}}[
-        query.one.get("format", "full")
-    ]
-    told = {name: value for name, value in thread.items() if name != "snippet"}
-    return {**told, "messages": [without(message, kept) for message in thread["messages"]]}
-
-
-def without(message: Fields, names: Iterable[str]) -> Fields:
-    left = {name: value for name, value in message.items() if name not in names}
-    if "payload" in left:
-        left["payload"] = {name: value for name, value in left["payload"].items() if name not in names}
-    return left
-
-
-def one_of(things: list[Fields], id: str, otherwise: str = "Not Found") -> Fields:
-    found = next((thing for thing in things if thing["id"] == id), None)
-    if found is None:
-        raise unknown(otherwise)
-    return found
-
-
-# --- Calendar
-
-
-def list_calendars(mine: Fields, values: Fields, query: Query) -> Fields:
-    page = query.page(mine["calendars"], min(query.number("maxResults", 100), 250), "items")
-    return {"kind": "calendar#calendarList", "etag": '"p1"', **synced(page)}
-
-
-def list_events(mine: Fields, values: Fields, query: Query) -> Fields:
-    if query.one.get("orderBy") == "startTime" and query.one.get("singleEvents") != "true":
-        raise wrong("The requested ordering is not available for the particular query.")
-    wanted = mine["primary"] if values["calendarId"] == "primary" else values["calendarId"]
-    calendar = one_of(mine["calendars"], wanted)
-    least, most = moment(query, "timeMin"), moment(query, "timeMax")
-    found = [
-        event
-        for event in mine["events"][wanted]
-        if (least is None or when(event["end"]) > least)
-        and (most is None or when(event["start"]) < most)
-        and query.one.get("q", "").lower() in event["summary"].lower()
-    ]
-    found.sort(key=lambda event: when(event["start"]))
-    page = query.page(found, min(query.number("maxResults", 250), 2500), "items")
-    facts = {name: calendar[name] for name in ("summary", "timeZone", "accessRole")}
-    return {"kind": "calendar#events", "etag": '"p1"', **facts, **synced(page)}
-
-
-def synced(page: Fields) -> Fields:
-    return page if "nextPageToken" in page else {**page, "nextSyncToken": "CPDAlvWDx70CEPDAlvWDx70CGAU="}
-
-
-def moment(query: Query, name: str) -> datetime | None:
-    written = query.one.get(name)
-    if written is None:
-        return None
-    try:
-        found = datetime.fromisoformat(written)
-    except ValueError:
-        found = datetime.min
-    if found.tzinfo is None:
-        raise wrong("Bad Request")
-    return found
-
-
-def when(bound: Fields) -> datetime:
-    if "date" in bound:
-        return datetime.fromisoformat(bound["date"]).replace(tzinfo=UTC)
-    return datetime.fromisoformat(bound["dateTime"])
-
-
-# --- Drive
-
-
-def list_files(mine: Fields, values: Fields, query: Query) -> Fields:
-    asked = query.one.get("q", "")
-    if "fullText" in asked and "orderBy" in query.one:
-        raise Problem(403, "forbidden", "Sorting is not supported for queries with fullText terms.")
-    found = [file for file in mine["files"] if all(holds(file, part) for part in parts_of(asked))]
-    if query.one.get("orderBy") == "modifiedTime desc":
-        found.sort(key=lambda file: str(file["modifiedTime"]), reverse=True)
-    page = query.page(found, query.number("pageSize", 100), "files")
-    whole = {"kind": "drive#fileList", "incompleteSearch": False, **page}
-    usual = "kind,incompleteSearch,nextPageToken,files(kind,id,name,mimeType)"
-    return dict(masked(whole, mask_of(query.one.get("fields", usual))))
-
-
-def parts_of(asked: str) -> list[str]:
-    """The conditions of a question; what is between quotes stays whole."""
-    return re.findall(r"((?:'(?:[^'\\]|\\.)*'|[^'])+?)(?: and |$)", asked)
-
-
-def holds(file: Fields, condition: str) -> bool:
-    """A little of Drive's search language; what it does not know is refused, as Drive refuses."""
-    if condition in {"trashed = false", "trashed = true"}:
-        return bool(file["trashed"]) == (condition == "trashed = true")
-    if found := re.fullmatch(r"'((?:[^'\\]|\\.)*)' in parents", condition):
-        wanted = "0AAlices-root" if found[1] == "root" else found[1]
-        return wanted in file["parents"]
-    found = re.fullmatch(r"(\w+) (=|contains) '((?:[^'\\]|\\.)*)'", condition)
-    if found is None or found[1] not in {"name", "fullText", "mimeType"}:
-        raise Problem(400, "invalid", "Invalid Value")
-    value, text = str(file[{"fullText": "name"}.get(found[1], found[1])]), re.sub(r"\\(.)", r"\1", found[3])
-    return value == text if found[2] == "=" else text.lower() in value.lower()
-
-
-def mask_of(fields: str) -> Fields:
-    """`a,b(c,d)` as {"a": {}, "b": {"c": {}, "d": {}}}."""
-    whole: Fields = {}
-    open_masks, last = [whole], ""
-    for piece in re.findall(r"[\w*]+|[(),]", fields):
-        if piece == "(":
-            open_masks.append(open_masks[-1][last])
-        elif piece == ")":
-            open_masks.pop()
-        elif piece != ",":
-            last = piece
-            open_masks[-1][piece] = {}
-    return whole
-
-
-def masked(value: Any, mask: Fields) -> Any:
-    if not mask or "*" in mask:
-        return value
-    if isinstance(value, list):
-        return [masked(item, mask) for item in value]
-    return {name: masked(inner, mask[name]) for name, inner in value.items() if name in mask}
-
-
-# --- Sheets
-
-RANGE = re.compile(
-    r"(?:(?P<sheet>'[^']+'|[^!']+)!)?(?:(?P<c1>[A-Z]+)(?P<r1>\d+)?(?::(?P<c2>[A-Z]+)(?P<r2>\d+)?)?)?"
-)
-
-
-def read_values(mine: Fields, values: Fields, query: Query) -> Fields:
-    sheets = mine["spreadsheets"].get(values["spreadsheetId"])
-    if sheets is None:
-        raise unknown("Requested entity was not found.")
-    name, rows, place = cells(sheets, values["range"])
-    if query.one.get("valueRenderOption", "FORMATTED_VALUE") == "FORMATTED_VALUE":
-        rows = [[str(cell) for cell in row] for row in rows]
-    found = {"range": f"{name}!{place}", "majorDimension": "ROWS"}
-    return {**found, "values": rows} if rows else found
-
-
-def cells(sheets: dict[str, list[list[Any]]], asked: str) -> tuple[str, list[list[Any]], str]:
-    """The sheet, the rows of the range without what is empty at their end, and the range's corners."""
-    whole = asked.strip("'") in sheets
-    found = RANGE.fullmatch(f"'{asked.strip(chr(39))}'!A:ZZ" if whole else asked)
-    name = ((found and found["sheet"]) or next(iter(sheets))).strip("'")
-    if found is None or name not in sheets:
-        raise wrong(f"Unable to parse range: {asked}")
-    left, right = column(found["c1"] or "A"), column(found["c2"] or found["c1"] or "Z")
-    top, bottom = int(found["r1"] or 1), int(found["r2"] or (found["r1"] if not found["c2"] else 0) or 1000)
-    rows = [trimmed(row[left - 1 : right]) for row in sheets[name][top - 1 : bottom]]
-    while rows and not rows[-1]:
-        rows.pop()
-    quoted = f"'{name}'" if " " in name else name
-    return quoted, rows, f"{letters(left)}{top}:{letters(min(right, 26))}{bottom}"
-
-
-def trimmed(row: list[Any]) -> list[Any]:
-    while row and row[-1] == "":
-        row = row[:-1]
-    return row
-
-
-def column(letters: str) -> int:
-    number = 0
-    for letter in letters:
-        number = number * 26 + ord(letter) - 64
-    return number
-
-
-def letters(number: int) -> str:
-    return chr(64 + number)
-
-
-ANSWERS: dict[str, Callable[[Fields, Any, Query], Fields]] = {
-    "gmail.users.labels.list": list_labels,
-    "gmail.users.threads.list": list_threads,
-    "gmail.users.threads.get": get_thread,
-    "calendar.calendarList.list": list_calendars,
-    "calendar.events.list": list_events,
-    "drive.files.list": list_files,
-    "sheets.spreadsheets.values.get": read_values,
-}
 
 # --- Google's refusals
 
@@ -640,10 +483,6 @@ def is_ticked(scope: str, ticks: Iterable[str] | None) -> bool:
 
 def narrowed(scopes: tuple[str, ...], wanted: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(scope for scope in scopes if scope in wanted) if wanted else scopes
-
-
-def base64url(value: bytes) -> str:
-    return base64.urlsafe_b64encode(value).rstrip(b"=").decode()
 
 
 if __name__ == "__main__":

@@ -15,14 +15,14 @@ TEAM = "c_team@group.calendar.google.com"
 HOLIDAYS = "en.german#holiday@group.v.calendar.google.com"
 INVOICE, LUNCH, OFFER = "18f0a1b2c3d4e5f6", "18f0a1b2c3d4e5f7", "18f0a1b2c3d4e5f8"
 BUDGET = "1Budget-of-the-stand-in_0123456789"
-SYSTEM_LABELS = ("INBOX", "SENT", "UNREAD", "SPAM", "TRASH")
+SYSTEM_LABELS = ("INBOX", "SENT", "DRAFT", "UNREAD", "STARRED", "IMPORTANT", "SPAM", "TRASH")
 
 
 def account(name: str) -> Fields:
     """A person's whole account."""
     email = f"{name}@example.org"
     rich = deepcopy(ALICES) if name == "alice" else {}
-    empty: Fields = {"threads": [], "files": [], "spreadsheets": {}}
+    empty: Fields = {"threads": [], "files": [], "spreadsheets": {}, "attachments": {}}
     own = [calendar(email, name.capitalize(), primary=True)]
     return {
         "user": user(name),
@@ -31,6 +31,15 @@ def account(name: str) -> Fields:
         "calendars": [*own, *rich.get("calendars", [])],
         "events": {email: rich.get("own_events", []), TEAM: rich.get("team_events", []), HOLIDAYS: []},
         **{key: rich.get(key, nothing) for key, nothing in empty.items()},
+        "history_id": 4711,
+        "history_floor": 4000,  # What is older than this has been forgotten.
+        "history": [],
+        "watch": None,
+        "pushes": 0,
+        "version": 1,
+        "epoch": 1,
+        "channels": {},
+        "changes": [],
     }
 
 
@@ -153,6 +162,7 @@ def event(id: str, title: str, start: Fields, end: Fields, **more: Any) -> Field
         "iCalUID": f"{id}@google.com",
         "sequence": 0,
         "eventType": "default",
+        "_version": 1,
         **more,
     }
 
@@ -166,8 +176,8 @@ def hour(day: str, begins: int) -> tuple[Fields, Fields]:
 DENTIST = event("dentist1", "Dentist", *hour("2026-11-23", 9), location="Main Street 1")
 TRIP = event("trip1", "Trip to the sea", {"date": "2026-11-27"}, {"date": "2026-11-30"})
 REVIEW = event(
-    "review1_20261124T090000Z", "Review", *hour("2026-11-24", 10),
-    recurringEventId="review1", hangoutLink="https://meet.google.com/abc-defg-hij",
+    "review1", "Review", *hour("2026-11-24", 10), recurrence=["RRULE:FREQ=WEEKLY;COUNT=1"],
+    hangoutLink="https://meet.google.com/abc-defg-hij",
     attendees=[
         {"email": "alice@example.org", "organizer": True, "self": True, "responseStatus": "accepted"},
         {"email": "bob@example.org", "displayName": "Bob", "responseStatus": "needsAction"},

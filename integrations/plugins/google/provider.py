@@ -49,6 +49,7 @@ SCOPES = {
     f"{GMAIL}.modify": "Read, sort, write and send your mail",
     f"{CALENDAR}.calendarlist.readonly": "See the list of your calendars",
     f"{CALENDAR}.events.readonly": "See the events of all your calendars",
+    f"{CALENDAR}.freebusy": "See when your calendars are free or busy",
     f"{CALENDAR}.events": "See and change the events of all your calendars",
     f"{CALENDAR}.readonly": "See your calendars and all that is in them",
     CALENDAR: "See, change, share and delete your calendars",

@@ -1,5 +1,6 @@
 """What is odd about Gmail."""
 
+import base64
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -13,6 +14,8 @@ from integrations.sdk.testing import REQUEST_KEY, replay
 from tests.plugins.clients import client_at
 from tests.standins.google import TOKEN, GoogleStandin
 from tests.standins.google_data import INVOICE, LUNCH, OFFER
+
+A_PLAN = {"name": "plän.pdf", "mime_type": "application/pdf", "data": base64.b64encode(b"%PDF-1.7").decode()}
 
 
 @pytest.fixture(scope="module")
@@ -144,6 +147,34 @@ def test_a_message_of_which_nothing_is_told_is_empty():
 def test_an_id_cannot_lead_to_another_address(thread_id: str):
     with pytest.raises(InvalidArguments):
         plugin.actions["get_thread"].validate({"thread_id": thread_id})
+
+
+# --- attachments and HTML
+
+
+def test_a_message_is_read_as_html_where_it_is_asked_for(alice: Client):
+    message = run(alice, "get_thread", thread_id=LUNCH, with_html=True)["messages"][0]
+
+    assert (message["text"], message["html"]) == ("Lunch on Friday?", "<p>Lunch on Friday?</p>")
+
+
+def test_a_file_is_handed_out_as_it_was_sent(alice: Client):
+    run(alice, "send_message", to=["anna@example.org"], subject="Plan", text="See.", attachments=[A_PLAN])
+    found = run(alice, "list_threads", query="subject:plan")["threads"][0]["id"]
+    message = run(alice, "get_thread", thread_id=found)["messages"][0]
+    [file] = message["attachments"]
+
+    read = run(alice, "get_attachment", message_id=message["id"], attachment_id=file["id"])
+
+    assert (file["name"], file["mime_type"]) == ("plän.pdf", "application/pdf")
+    assert base64.b64decode(read["data"]) == b"%PDF-1.7"
+
+
+def test_a_large_file_is_left_where_it_is(alice: Client, google: GoogleStandin):
+    google.people["alice"]["attachments"]["large"] = b"x" * (room.LARGEST_FILE + 1)
+
+    with pytest.raises(Refused, match="up to 5 MB"):
+        run(alice, "get_attachment", message_id=LUNCH, attachment_id="large")
 
 
 # --- what goes wrong

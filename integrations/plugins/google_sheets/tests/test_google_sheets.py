@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from integrations.plugins.google_sheets.plugin import plugin
-from integrations.sdk import Client, InvalidArguments, Refused
+from integrations.plugins.google_sheets.plugin import AUTH, READ, plugin
+from integrations.sdk import Client, InvalidArguments, MissingScopes, Refused, TryLater
 from integrations.sdk.testing import REQUEST_KEY, replay
 from tests.plugins.clients import client_at
 from tests.standins.google import TOKEN, GoogleStandin
@@ -31,8 +31,12 @@ def alice(google: GoogleStandin) -> Client:
 
 
 def run(client: Client, **arguments: Any) -> Any:
-    its = plugin.actions["read_values"]
-    return its.run(client, its.validate({"spreadsheet_id": BUDGET, **arguments}), request_key=REQUEST_KEY)
+    return act(client, "read_values", spreadsheet_id=BUDGET, **arguments)
+
+
+def act(client: Client, action: str, **arguments: Any) -> Any:
+    its = plugin.actions[action]
+    return its.run(client, its.validate(arguments), request_key=REQUEST_KEY)
 
 
 def test_rows_end_where_nothing_more_is_written():
@@ -93,3 +97,77 @@ def test_a_sheet_that_is_not_there_is_refused():
 def test_somebody_elses_spreadsheet_is_refused():
     with pytest.raises(Refused, match="does not have permission"):
         replay(plugin, "read_values", "spreadsheet_is_closed")
+
+
+# --- sheets
+
+
+def test_sheets_are_told_with_their_size(alice: Client):
+    found = act(alice, "list_sheets", spreadsheet_id=BUDGET)
+
+    assert (found["title"], found["time_zone"]) == ("Budget", "Europe/Berlin")
+    assert [(sheet["title"], sheet["rows"]) for sheet in found["sheets"]] == [
+        ("Sheet1", 1000),
+        ("Next year", 1000),
+    ]
+
+
+# --- writing
+
+
+def test_rows_go_below_the_last_one(alice: Client):
+    done = act(
+        alice, "append_rows", spreadsheet_id=BUDGET, range="Sheet1", rows=[["Ladder", 70, True], ["Tape", 3]]
+    )
+
+    assert done == {"range": "Sheet1!A4:C5", "rows": 2, "cells": 5}
+    assert run(alice, range="Sheet1!A4:C5", shown_as="plain")["rows"] == [["Ladder", 70, True], ["Tape", 3]]
+
+
+def test_rows_whose_answer_was_lost_are_not_added_again(alice: Client, google: GoogleStandin):
+    path = f"/v4/spreadsheets/{BUDGET}/values/Sheet1:append"
+    google.lose_next(path)
+
+    with pytest.raises(TryLater):
+        act(alice, "append_rows", spreadsheet_id=BUDGET, range="Sheet1", rows=[["Ladder"]])
+
+    assert len(google.asked(path)) == 1
+
+
+def test_values_go_over_what_is_there_and_null_leaves_it(alice: Client):
+    act(alice, "update_values", spreadsheet_id=BUDGET, range="Sheet1!A2", rows=[[None, 42], ["Roller"]])
+
+    assert run(alice, range="Sheet1!A2:B3", shown_as="plain")["rows"] == [["Paint", 42], ["Roller", 8]]
+
+
+@pytest.mark.parametrize(("more", "option"), [({}, "RAW"), ({"entered_as": "typed"}, "USER_ENTERED")])
+def test_a_formula_has_to_be_meant(alice: Client, google: GoogleStandin, more: dict[str, str], option: str):
+    rows = [['=IMPORTXML("https://evil.example","/")']]
+    act(alice, "append_rows", spreadsheet_id=BUDGET, range="Sheet1", rows=rows, **more)
+
+    assert google.requests[-1].query["valueInputOption"] == option
+
+
+def test_a_spreadsheet_is_made_and_filled(alice: Client):
+    made = act(alice, "create_spreadsheet", title="Costs", sheet_titles=["2026", "Next year"])
+    act(alice, "append_rows", spreadsheet_id=made["id"], range="'Next year'", rows=[["Paint", 40]])
+
+    read = act(alice, "read_values", spreadsheet_id=made["id"], range="'Next year'!A1:B1", shown_as="plain")
+
+    assert [sheet["title"] for sheet in made["sheets"]] == ["2026", "Next year"]
+    assert read["rows"] == [["Paint", 40]]
+
+
+@pytest.mark.parametrize("rows", [[], [[{"a": 1}]], ["Paint"]])
+def test_rows_are_lists_of_cells(rows: Any):
+    with pytest.raises(InvalidArguments):
+        plugin.actions["append_rows"].validate({"spreadsheet_id": BUDGET, "range": "Sheet1", "rows": rows})
+
+
+def test_writing_needs_its_own_yes(google: GoogleStandin):
+    reader, writer = (client_at(plugin, google, google.grant(one).access) for one in (READ, AUTH))
+    wanted = {"spreadsheet_id": BUDGET, "range": "Sheet1", "rows": [["x"]]}
+
+    with pytest.raises(MissingScopes):
+        act(reader, "append_rows", **wanted)
+    assert act(writer, "append_rows", **wanted)["cells"] == 1
