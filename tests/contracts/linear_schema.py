@@ -3,8 +3,17 @@
 import os
 from functools import cache
 from pathlib import Path
+from typing import Any
 
-from graphql import GraphQLError, GraphQLSchema, build_ast_schema, parse, validate
+from graphql import (
+    GraphQLError,
+    GraphQLSchema,
+    OperationDefinitionNode,
+    build_ast_schema,
+    parse,
+    validate,
+)
+from graphql.execution.values import get_variable_values
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 CONTRACTS = Path(os.environ.get("NAVI_CONTRACTS") or REPOSITORY.parent / "shared" / "contracts")
@@ -37,3 +46,13 @@ def validate_query(document: str) -> list[str]:
     except GraphQLError as error:
         return [str(error)]
     return [str(error) for error in validate(schema(), parsed)]
+
+
+def validate_request(body: dict[str, Any]) -> list[str]:
+    """As validate_query, for a request with its variables: each must be of the type that the document says."""
+    document = body["query"]
+    if wrong := validate_query(document):
+        return wrong
+    operations = [one for one in parse(document).definitions if isinstance(one, OperationDefinitionNode)]
+    told = get_variable_values(schema(), operations[0].variable_definitions or (), body["variables"])
+    return [str(error) for error in told] if isinstance(told, list) else []

@@ -12,6 +12,8 @@ import pytest
 from github import Auth, BadCredentialsException, Github, GithubException, UnknownObjectException
 
 from tests.contracts.linear_schema import REPOSITORY
+from tests.contracts.node import node
+from tests.ports import free_port
 from tests.standins.github import DEVICE_GRANT, FINE_GRAINED, TOKEN, GithubStandin
 
 CALLBACK = "https://navi.example/oauth/callback"
@@ -280,3 +282,141 @@ def test_a_device_code_ends(github, device):
     github.wind(901)
 
     assert poll(github, device)["error"] == "expired_token"
+
+
+# --- changing, discussing, searching
+
+
+def test_an_issue_is_changed_and_discussed(alice):
+    issue = alice.get_repo("acme/door").get_issue(1)
+
+    issue.edit(title="The door sticks", state="closed", state_reason="completed", labels=["house"])
+    comment = issue.create_comment("It closes again.")
+
+    again = alice.get_repo("acme/door").get_issue(1)
+    assert (again.title, again.state, again.comments) == ("The door sticks", "closed", 1)
+    assert [one.body for one in again.get_comments()] == ["It closes again."]
+    assert comment.user.login == "alice"
+
+
+def test_what_changed_since_then_comes_the_oldest_first(alice):
+    door = alice.get_repo("acme/door")
+    door.get_issue(3).edit(title="Oil all hinges")
+    moment = door.get_issue(3).updated_at
+    door.get_issue(1).edit(title="The door sticks")
+
+    found = door.get_issues(state="all", sort="updated", direction="asc", since=moment)
+
+    assert [issue.number for issue in found] == [3, 1]
+
+
+def test_a_pull_request_is_opened_once(alice):
+    door = alice.get_repo("acme/door")
+    made = door.create_pull(base="main", head="bell", title="Hang a bell", body="It rings.", draft=True)
+
+    assert [one.number for one in door.get_pulls(base="main")] == [made.number, 2]
+    assert (door.get_pull(made.number).head.ref, made.draft, made.merged) == ("bell", True, False)
+    with pytest.raises(GithubException) as refusal:
+        door.create_pull(base="main", head="bell", title="Hang a bell")
+    assert refusal.value.status == 422
+
+
+def test_issues_are_searched(alice):
+    found = alice.search_issues("repo:acme/door is:pr door")
+
+    assert (found.totalCount, [one.title for one in found]) == (1, ["Paint the door"])
+
+
+def test_a_file_is_read(alice):
+    door = alice.get_repo("acme/door")
+
+    assert door.get_contents("docs/hinges.md").decoded_content == b"Oil them.\n"
+    assert [one.path for one in door.get_contents("docs")] == ["docs/hinges.md"]
+    with pytest.raises(UnknownObjectException):
+        door.get_contents("docs/knobs.md")
+
+
+# --- webhooks
+
+
+def test_a_hook_is_made_changed_and_removed(alice, github):
+    door = alice.get_repo("acme/door")
+    config = {"url": f"http://127.0.0.1:{free_port()}/", "content_type": "json", "secret": "s"}
+
+    made = door.create_hook("web", config, events=["issues"], active=True)
+    with pytest.raises(GithubException) as refusal:
+        door.create_hook("web", config, events=["issues"])
+    made.edit("web", config, events=["issues", "push"])
+
+    assert refusal.value.status == 422
+    assert made.config["secret"] == "********"
+    assert [hook.events for hook in door.get_hooks()] == [["issues", "push"]]
+    made.delete()
+    assert list(door.get_hooks()) == []
+    github.outgoing.settle()
+
+
+def test_a_hook_wants_its_scope(github):
+    with (
+        client(github, github.grant("public_repo").access) as narrow,
+        pytest.raises(GithubException) as refusal,
+    ):
+        narrow.get_repo("acme/door").create_hook("web", {"url": "http://127.0.0.1:1/"})
+
+    assert refusal.value.status == 403
+
+
+# --- GitHub's own client for Node
+
+OCTOKIT = """
+import {createServer} from "node:http";
+import {Octokit} from "@octokit/rest";
+import {Webhooks} from "@octokit/webhooks";
+const webhooks = new Webhooks({secret: "0123456789abcdef"});
+const heard = [];
+webhooks.onAny(({name, payload}) => heard.push([name, payload.action ?? null]));
+const server = createServer((request, response) => {
+  const parts = [];
+  request.on("data", part => parts.push(part)).on("end", async () => {
+    const header = name => request.headers[name];
+    await webhooks.verifyAndReceive({id: header("x-github-delivery"), name: header("x-github-event"),
+      signature: header("x-hub-signature-256"), payload: Buffer.concat(parts).toString()});
+    response.end("ok");
+  });
+}).listen(0, "127.0.0.1");
+await new Promise(done => server.once("listening", done));
+const octokit = new Octokit({baseUrl: process.env.URL, auth: process.env.KEY});
+const door = {owner: "acme", repo: "door"};
+const me = (await octokit.rest.users.getAuthenticated()).data.login;
+const all = await octokit.paginate(octokit.rest.repos.listForAuthenticatedUser, {per_page: 1});
+const names = all.map(one => one.full_name);
+const config = {url: `http://127.0.0.1:${server.address().port}/`, content_type: "json", secret: "0123456789abcdef"};
+const events = ["issues", "issue_comment", "pull_request"];
+const hook = (await octokit.rest.repos.createWebhook({...door, config, events})).data;
+const issue = (await octokit.rest.issues.create({...door, title: "Fix the bell", labels: ["house"]})).data;
+const at = {...door, issue_number: issue.number};
+await octokit.rest.issues.createComment({...at, body: "It is silent."});
+const closed = (await octokit.rest.issues.update({...at, state: "closed"})).data.state;
+const pull = (await octokit.rest.pulls.create({...door, title: "Bell", head: "bell", base: "main"})).data.number;
+const hits = await octokit.rest.search.issuesAndPullRequests({q: "repo:acme/door bell"});
+const found = hits.data.items.map(one => one.number);
+let lost = 0;
+try { await octokit.rest.issues.get({...door, issue_number: 999}) } catch (error) { lost = error.status }
+for (let i = 0; heard.length < 5 && i < 600; i++) await new Promise(done => setTimeout(done, 50));
+await octokit.rest.repos.deleteWebhook({...door, hook_id: hook.id});
+server.close();
+console.log(JSON.stringify({me, names, closed, number: issue.number, pull, found, lost, heard}));
+"""
+OCTOKIT_PACKAGES = {"@octokit/rest": "22.0.1", "@octokit/webhooks": "14.2.0"}
+
+
+@pytest.mark.slow
+def test_octokit_works_with_it_and_takes_its_webhooks_for_githubs(github):
+    done = node(OCTOKIT, OCTOKIT_PACKAGES, URL=github.url, KEY=TOKEN)
+
+    assert (done["me"], done["names"]) == ("alice", ["alice/garden", "alice/diary", "acme/door"])
+    assert (done["closed"], done["found"], done["lost"]) == ("closed", [done["number"], done["pull"]], 404)
+    assert done["heard"] == [
+        ["ping", None], ["issues", "opened"], ["issue_comment", "created"], ["issues", "closed"],
+        ["pull_request", "opened"],
+    ]  # fmt: skip

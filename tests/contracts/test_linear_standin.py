@@ -323,6 +323,36 @@ def test_a_flood_is_answered_with_400_and_ratelimited(alice, linear):
     assert after.status_code == 200
 
 
+def test_archived_issues_are_listed_only_where_they_are_asked_for(alice, linear):
+    linear.workspace.issue_archive("ENG-1")
+    listing = "query A($all: Boolean) { issues(includeArchived: $all) { nodes { identifier archivedAt } } }"
+
+    there, all_of_them = (
+        alice(listing, all=every).json()["data"]["issues"]["nodes"] for every in (False, True)
+    )
+
+    assert {issue["identifier"] for issue in there} == {"ENG-2", "ENG-3"}
+    assert {issue["identifier"] for issue in all_of_them if issue["archivedAt"]} == {"ENG-1"}
+
+
+def test_changes_are_asked_for_by_their_moment(alice):
+    def since(moment):
+        return alice(LIST, filter={"updatedAt": {"gte": moment}}).json()["data"]["issues"]["nodes"]
+
+    assert (len(since("2020-01-01T00:00:00.000Z")), len(since("2100-01-01T00:00:00.000Z"))) == (3, 0)
+
+
+def test_only_admins_create_webhooks(client, linear):
+    creating = "mutation A($input: WebhookCreateInput!) { webhookCreate(input: $input) { success } }"
+    wanted = {"url": "https://navi.example/hooks/1", "resourceTypes": ["Issue"], "allPublicTeams": True}
+    bobs = linear.grant("read", "write", "admin", person="bob").access
+    alices = linear.grant("read", "write", "admin").access
+
+    assert codes(Asking(client, f"Bearer {bobs}")(creating, input=wanted)) == ["FORBIDDEN"]
+    assert "errors" not in Asking(client, f"Bearer {alices}")(creating, input=wanted).json()
+    assert len(linear.workspace.webhooks) == 1
+
+
 @needs_the_contract
 def test_what_linear_knows_and_the_stand_in_does_not_is_said_aloud(alice):
     response = alice("query { rateLimitStatus { kind } }")

@@ -1,5 +1,6 @@
 """The Notion stand-in, held to what Notion's Python client makes of it."""
 
+import json
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -11,7 +12,10 @@ from notion_client.client import RetryOptions
 from notion_client.errors import UnknownHTTPResponseError
 from notion_client.helpers import collect_paginated_api
 
-from tests.standins.notion import DIARY, PLANS, RECIPES, SECRET, TASKS, NotionStandin
+from tests.contracts.node import node
+from tests.ports import free_port
+from tests.standins.notion import SECRET, NotionStandin
+from tests.standins.notion_data import DATABASE, DIARY, PLANS, RECIPES, TASKS, id_for, row
 
 CALLBACK = "https://navi.example/oauth/callback"
 VERSION = {"Notion-Version": "2026-03-11"}
@@ -188,3 +192,129 @@ def test_an_address_that_is_not_registered_stays_at_notion(notion):
     with pytest.raises(KeyError):
         code_for(notion, redirect_uri="https://elsewhere.example/")
     assert code_for(notion)
+
+
+# --- data sources, writing, comments
+
+
+def test_from_a_database_to_its_rows(notion, team):
+    notion.add_page(row(id_for("oil"), "Oil the hinges"))
+    notion.add_page(row(id_for("paint"), "Paint the door", done=True))
+    [source] = team.databases.retrieve(DATABASE)["data_sources"]
+
+    found = team.data_sources.query(
+        source["id"],
+        filter={"property": "Done", "checkbox": {"equals": True}},
+        sorts=[{"property": "Name", "direction": "descending"}],
+    )
+
+    assert [one["id"] for one in found["results"]] == [id_for("paint")]
+    assert "Done" in team.data_sources.retrieve(source["id"])["properties"]
+    rows = collect_paginated_api(team.data_sources.query, data_source_id=source["id"], page_size=1)
+    assert len(rows) == 2
+
+
+def test_a_page_is_made_changed_filled_and_thrown_away(team):
+    text = [{"type": "text", "text": {"content": "Bulbs"}}]
+    made = team.pages.create(
+        parent={"page_id": PLANS},
+        properties={"title": {"title": text}},
+        children=[{"type": "paragraph", "paragraph": {"rich_text": text}}],
+    )
+    team.blocks.children.append(made["id"], children=[{"type": "to_do", "to_do": {"rich_text": text}}])
+    team.pages.update(made["id"], in_trash=True)
+
+    assert [one["type"] for one in team.blocks.children.list(made["id"])["results"]] == ["paragraph", "to_do"]
+    assert team.pages.retrieve(made["id"])["in_trash"]
+    assert made["id"] not in [one["id"] for one in team.search()["results"]]
+
+
+@pytest.mark.parametrize(
+    "properties",
+    [{"Size": {"number": 1}}, {"Done": {"select": {"name": "x"}}}],
+)
+def test_values_have_to_fit_their_columns(team, properties):
+    with pytest.raises(APIResponseError) as refusal:
+        team.pages.create(parent={"data_source_id": TASKS}, properties=properties)
+
+    assert refusal.value.code == "validation_error"
+
+
+def test_comments_have_threads(team):
+    text = [{"type": "text", "text": {"content": "Tulips?"}}]
+    first = team.comments.create(parent={"page_id": PLANS}, rich_text=text)
+    team.comments.create(discussion_id=first["discussion_id"], rich_text=text)
+
+    found = team.comments.list(block_id=PLANS)["results"]
+    assert [one["discussion_id"] for one in found] == [first["discussion_id"]] * 2
+
+
+def test_people_and_the_bot_are_listed(team):
+    assert [one["type"] for one in team.users.list()["results"]] == ["person", "person", "bot"]
+
+
+# --- webhooks
+
+
+def test_events_come_only_after_the_token_was_pasted_back(notion):
+    notion.subscribe(f"http://127.0.0.1:{free_port()}/nobody")
+    notion.edit(PLANS, "Plans")
+    assert not notion.verify("another")
+    assert notion.verify(notion.subscription["token"])
+    notion.edit(PLANS, "Plans for the house")
+
+    greeting, event = notion.outgoing.settle()
+
+    assert set(json.loads(greeting.body)) == {"verification_token"}
+    assert "X-Notion-Signature" not in greeting.headers
+    assert json.loads(event.body)["entity"] == {"id": PLANS, "type": "page"}
+
+
+# --- Notion's own client for Node
+
+JS = """
+import {Client, collectPaginatedAPI, verifyWebhookSignature} from "@notionhq/client";
+const notion = new Client({auth: process.env.KEY, baseUrl: process.env.URL, notionVersion: "2026-03-11",
+  retry: {maxRetries: 0}});
+const text = content => [{type: "text", text: {content}}];
+const all = await collectPaginatedAPI(notion.search, {page_size: 1});
+const source = (await notion.databases.retrieve({database_id: process.env.DATABASE})).data_sources[0].id;
+const made = await notion.pages.create({parent: {data_source_id: source},
+  properties: {Name: {title: text("Fix the bell")}, Done: {checkbox: false}},
+  children: [{type: "heading_1", heading_1: {rich_text: text("Why")}}]});
+await notion.blocks.children.append({block_id: made.id, children: [
+  {type: "paragraph", paragraph: {rich_text: text("It is silent.")}}]});
+await notion.pages.update({page_id: made.id, properties: {Done: {checkbox: true}}});
+const done = await notion.dataSources.query({data_source_id: source,
+  filter: {property: "Done", checkbox: {equals: true}}});
+const blocks = (await notion.blocks.children.list({block_id: made.id})).results.map(one => one.type);
+await notion.comments.create({parent: {page_id: made.id}, rich_text: text("Rings again.")});
+const comments = (await notion.comments.list({block_id: made.id})).results.length;
+const markdown = (await notion.request({path: `pages/${process.env.PLANS}/markdown`, method: "get"})).markdown;
+const proven = await verifyWebhookSignature({body: process.env.BODY, signature: process.env.SIGNATURE,
+  verificationToken: process.env.TOKEN});
+let error = "";
+try { await notion.pages.retrieve({page_id: process.env.DIARY}) } catch (problem) { error = problem.code }
+console.log(JSON.stringify({all: all.length, done: done.results.map(one => one.id === made.id), blocks, comments,
+  markdown, error, proven}));
+"""
+
+
+@pytest.mark.slow
+def test_notions_client_for_node_works_with_it_and_takes_its_events_for_notions(notion):
+    notion.subscribe(f"http://127.0.0.1:{free_port()}/nobody")
+    notion.verify(notion.subscription["token"])
+    notion.edit(PLANS, "Plans for the house")
+    event = notion.outgoing.settle()[-1]
+    signed = {
+        "BODY": event.body.decode(), "SIGNATURE": event.headers["X-Notion-Signature"],
+        "TOKEN": notion.subscription["token"],
+    }  # fmt: skip
+    places = {"DATABASE": DATABASE, "PLANS": PLANS, "DIARY": DIARY}
+
+    done = node(JS, {"@notionhq/client": "5.26.0"}, URL=notion.url, KEY=SECRET, **places, **signed)
+
+    assert done == {
+        "all": 3, "done": [True], "blocks": ["heading_1", "paragraph"], "comments": 1,
+        "markdown": "# Plans\n\nTulips *first*.", "error": "object_not_found", "proven": True,
+    }  # fmt: skip

@@ -1,5 +1,6 @@
 """The Slack stand-in, held to what Slack's own client makes of it."""
 
+import json
 from collections.abc import Iterator
 from urllib.parse import parse_qs, urlsplit
 
@@ -10,8 +11,12 @@ from slack_sdk.errors import SlackApiError
 from slack_sdk.oauth import AuthorizeUrlGenerator
 from slack_sdk.oauth.installation_store import Installation
 from slack_sdk.oauth.token_rotation import TokenRotator
+from slack_sdk.signature import SignatureVerifier
 
-from tests.standins.slack import BOT_TOKEN, BOT_USER, GENERAL, PRIVATE, RANDOM, SlackStandin
+from tests.contracts.node import node
+from tests.ports import free_port
+from tests.standins.slack import BOT_TOKEN, SIGNING_SECRET, SlackStandin
+from tests.standins.slack_data import APP, BOT_USER, GENERAL, PRIVATE, RANDOM
 
 CALLBACK = "https://navi.example/oauth/callback"
 
@@ -237,3 +242,120 @@ def test_a_rotating_token_lives_for_twelve_hours(slack):
 
     with pytest.raises(SlackApiError, match="token_expired"):
         client(slack, token).auth_test()
+
+
+# --- reading and changing messages
+
+
+def test_a_channels_messages_come_the_newest_first_without_replies(bot, slack):
+    first = slack.say("alice", GENERAL, "The door does not close.")
+    bot.chat_postMessage(channel=GENERAL, text="I look into it.", thread_ts=first)
+    second = slack.say("bob", GENERAL, "Thank you!")
+
+    pages = bot.conversations_history(channel=GENERAL, limit=1)
+
+    assert [message["ts"] for page in pages for message in page["messages"]] == [second, first]
+    assert [one["text"] for one in bot.conversations_replies(channel=GENERAL, ts=first)["messages"]] == [
+        "The door does not close.", "I look into it.",
+    ]  # fmt: skip
+    later = bot.conversations_history(channel=GENERAL, oldest=first)
+    assert ([one["ts"] for one in later["messages"]], later["has_more"]) == ([second], False)
+
+
+def test_only_ones_own_message_is_changed(bot, slack):
+    hers = slack.say("alice", GENERAL, "The door does not close.")
+    own = bot.chat_postMessage(channel=GENERAL, text="Opn")["ts"]
+
+    assert bot.chat_update(channel=GENERAL, ts=own, text="Open")["text"] == "Open"
+    with pytest.raises(SlackApiError, match="cant_update_message"):
+        bot.chat_update(channel=GENERAL, ts=hers, text="Open")
+
+
+def test_a_reaction_is_put_once(bot, slack):
+    ts = slack.say("alice", GENERAL, "The door is open.")
+    bot.reactions_add(channel=GENERAL, timestamp=ts, name="tada")
+
+    with pytest.raises(SlackApiError, match="already_reacted"):
+        bot.reactions_add(channel=GENERAL, timestamp=ts, name="tada")
+
+
+def test_a_channel_is_joined_before_it_is_read(bot):
+    with pytest.raises(SlackApiError, match="not_in_channel"):
+        bot.conversations_history(channel=RANDOM)
+    bot.conversations_join(channel=RANDOM)
+
+    assert bot.conversations_history(channel=RANDOM)["messages"] == []
+
+
+def test_people_are_listed_and_found_by_their_addresses(bot):
+    people = [person["name"] for page in bot.users_list(limit=2) for person in page["members"]]
+
+    assert people == ["alice", "bob", "navi"]
+    assert bot.users_lookupByEmail(email="bob@example.org")["user"]["name"] == "bob"
+    with pytest.raises(SlackApiError, match="users_not_found"):
+        bot.users_lookupByEmail(email="nobody@example.org")
+
+
+def test_only_a_persons_token_searches(bot, slack):
+    slack.say("alice", GENERAL, "The door does not close.")
+    hers = install(slack, [], ["search:read"])["authed_user"]["access_token"]
+
+    assert client(slack, hers).search_messages(query="door")["messages"]["total"] == 1
+    with pytest.raises(SlackApiError, match="not_allowed_token_type"):
+        bot.search_messages(query="door")
+
+
+# --- events
+
+
+def test_slacks_own_verifier_takes_the_events_for_slacks(slack):
+    slack.events_url = f"http://127.0.0.1:{free_port()}/nobody"
+    slack.say("alice", GENERAL, "The door is open.")
+    [sent] = slack.outgoing.settle()
+
+    verifier = SignatureVerifier(SIGNING_SECRET)
+
+    assert verifier.is_valid_request(sent.body, dict(sent.headers))
+    assert not SignatureVerifier("another").is_valid_request(sent.body, dict(sent.headers))
+    event = json.loads(sent.body)
+    assert (event["type"], event["api_app_id"], event["event"]["type"]) == ("event_callback", APP, "message")
+
+
+def test_an_address_that_does_not_answer_the_challenge_gets_no_events(slack):
+    assert slack.listen(f"http://127.0.0.1:{free_port()}/nobody").status == 0
+    slack.say("alice", GENERAL, "The door is open.")
+
+    assert len(slack.outgoing.settle()) == 1
+
+
+# --- Slack's own client for Node
+
+WEB_API = """
+import {WebClient} from "@slack/web-api";
+const slack = new WebClient(process.env.KEY, {slackApiUrl: `${process.env.URL}/api/`, retryConfig: {retries: 0}});
+const channels = [];
+for await (const page of slack.paginate("conversations.list", {limit: 1})) channels.push(...page.channels);
+const channel = channels[0].id;
+const posted = await slack.chat.postMessage({channel, text: "Opn",
+  blocks: [{type: "section", text: {type: "mrkdwn", text: "*Opn*"}}]});
+await slack.chat.update({channel, ts: posted.ts, text: "Open"});
+await slack.chat.postMessage({channel, text: "Really", thread_ts: posted.ts});
+await slack.reactions.add({channel, timestamp: posted.ts, name: "tada"});
+const thread = (await slack.conversations.replies({channel, ts: posted.ts})).messages.map(one => one.text);
+const history = (await slack.conversations.history({channel, oldest: "1"})).messages.map(one => one.text);
+const people = (await slack.users.list()).members.map(one => one.name);
+let error = "";
+try { await slack.search.messages({query: "door"}) } catch (problem) { error = problem.data.error }
+console.log(JSON.stringify({team: (await slack.auth.test()).team, names: channels.map(one => one.name),
+  thread, history, people, error}));
+"""
+
+
+@pytest.mark.slow
+def test_slacks_client_for_node_works_with_it(slack):
+    done = node(WEB_API, {"@slack/web-api": "8.2.0"}, URL=slack.url, KEY=BOT_TOKEN)
+
+    assert done == {
+        "team": "Navi Test", "names": ["general", "random"], "thread": ["Open", "Really"], "history": ["Open"],
+        "people": ["alice", "bob", "navi"], "error": "not_allowed_token_type",
+    }  # fmt: skip

@@ -3,13 +3,14 @@
 What the client cannot ask for (a foreign cursor, a limit of 201, the exact error body) is asked by hand.
 """
 
+import json
 import re
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 
 import httpx  # noqa: TID251 - the official client is built on it
 import pytest
@@ -129,6 +130,83 @@ def test_alice_deletes_a_task_with_what_hangs_below_it(alices_client):
 
     with pytest.raises(httpx.HTTPStatusError, match="404"):
         alices_client.get_task(below.id)
+
+
+def test_alice_changes_and_moves_a_task(alices_client):
+    changed = alices_client.update_task(MILK, content="Buy oat milk", labels=["vegan"])
+    assert alices_client.move_task(MILK, project_id=GARDEN)
+
+    assert (changed.content, changed.labels) == ("Buy oat milk", ["vegan"])
+    assert alices_client.get_task(MILK).project_id == GARDEN
+
+
+def test_alice_adds_a_task_in_todoists_shorthand(alices_client):
+    task = alices_client.add_task_quick("Sweep #Home @chore p2", note="With the new broom")
+
+    assert (task.content, task.project_id, task.labels, task.priority) == ("Sweep", HOME, ["chore"], 3)
+    assert [one.content for page in alices_client.get_comments(task_id=task.id) for one in page] == [
+        "With the new broom"
+    ]
+
+
+def test_alice_comments_on_a_task_and_takes_it_back(alices_client):
+    made = alices_client.add_comment("Oat is fine", task_id=MILK)
+    assert alices_client.get_comment(made.id) == made
+
+    alices_client.delete_comment(made.id)
+
+    assert list(alices_client.get_comments(task_id=MILK)) == [[]]
+
+
+def test_alice_lists_sections_and_labels(alices_client):
+    assert [one.name for page in alices_client.get_sections(project_id=HOME) for one in page] == ["Shelf"]
+    assert [one.name for page in alices_client.get_labels() for one in page] == ["shop", "money"]
+
+
+def test_alice_sees_what_she_completed(alices_client):
+    alices_client.complete_task(MILK)
+    at = datetime.now(UTC)
+
+    done = alices_client.get_completed_tasks_by_completion_date(
+        since=at - timedelta(days=1), until=at + timedelta(days=1)
+    )
+
+    assert ids(done) == [MILK]
+
+
+def test_a_sync_that_is_sent_as_a_form_reads_and_writes(by_hand):
+    command = {"type": "item_add", "uuid": "u1", "temp_id": "t1", "args": {"content": "Buy bread"}}
+    wanted = {"sync_token": "*", "resource_types": '["items"]', "commands": json.dumps([command])}
+
+    first, again = (by_hand.post("/sync", data=wanted).json() for _ in range(2))
+
+    assert first["sync_status"] == again["sync_status"] == {"u1": "ok"}
+    assert first["temp_id_mapping"] == again["temp_id_mapping"]
+    assert [one["content"] for one in again["items"]].count("Buy bread") == 1
+
+
+def test_a_token_brings_what_changed_and_a_forgotten_one_everything(by_hand, todoist):
+    def changes(token):
+        return by_hand.post("/sync", json={"sync_token": token, "resource_types": ["items"]}).json()
+
+    first = changes("*")
+    by_hand.post(f"/tasks/{MILK}/close")
+    second = changes(first["sync_token"])
+    todoist.forget_sync_tokens()
+    third = changes(second["sync_token"])
+
+    assert [(one["id"], one["checked"]) for one in second["items"]] == [(MILK, True)]
+    assert (first["full_sync"], second["full_sync"], third["full_sync"]) == (True, False, True)
+    assert changes("nonsense")["error_extra"]["argument"] == "sync_token"
+
+
+def test_a_failed_command_is_told_with_status_200(by_hand):
+    commands = [{"type": "item_close", "uuid": "u1", "args": {"id": "6XGgmFVcrG5RRjWW"}}]
+
+    answer = by_hand.post("/sync", json={"commands": commands})
+
+    failure = answer.json()["sync_status"]["u1"]
+    assert (answer.status_code, failure["http_code"], failure["error_tag"]) == (200, 404, "NOT_FOUND")
 
 
 @pytest.mark.parametrize(

@@ -3,14 +3,31 @@
 Run it by hand: python -m tests.standins.github --port 9004 --key ghp_0123456789abcdefghijABCDEFGHIJ012345
 """
 
+import hashlib
+import hmac
+import json
 import re
 import secrets
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import unquote, urlencode
+from uuid import uuid4
 
+from tests.standins.github_data import (
+    MOMENT,
+    Fields,
+    comment_of,
+    file_of,
+    hook_of,
+    issue_of,
+    label,
+    pull_of,
+    repository,
+    user,
+)
 from tests.standins.grants import (
     Endpoint,
     Form,
@@ -23,6 +40,7 @@ from tests.standins.grants import (
     includes,
     shown_client,
 )
+from tests.standins.outgoing import Outgoing
 from tests.standins.server import EVERY_SCOPE, Request, Response, answer_with, run
 
 TOKEN = "ghp_0123456789abcdefghijABCDEFGHIJ012345"
@@ -31,10 +49,6 @@ DOCS = "https://docs.github.com/rest"
 DEVICE_GRANT = "urn:ietf:params:oauth:grant-type:device_code"
 DEVICE_CODES_LIVE = 900.0  # seconds
 SLOWER = 5  # seconds that each slow_down adds
-MOMENT = "2026-11-20T09:30:00Z"
-PEOPLE = {"alice": 1001, "bob": 1002}
-
-Fields = dict[str, Any]
 
 
 class Problem(Exception):
@@ -200,13 +214,22 @@ class GithubStandin(OAuthStandin):
             repository("alice/diary", 2, private=True),
             repository("acme/door", 3),
         ]
+        self.ticks = 0
+        self.outgoing = Outgoing()
+        self.comments: list[Fields] = []
+        self.pulls: dict[str, Fields] = {}
+        self.hooks: dict[str, list[Fields]] = {}
+        self.files = {"README.md": "# The door\n\nIt opens.\n", "docs/hinges.md": "Oil them.\n"}
         self.issues: dict[str, list[Fields]] = {one["full_name"]: [] for one in self.repositories}
         for title in ("The door does not close", "Paint the door"):
             self.add_issue("acme/door", title=title)
-        self.issues["acme/door"][1]["pull_request"] = {
-            "url": "https://api.github.com/repos/acme/door/pulls/2"
-        }
+        self.add_pull(self.repositories[2], self.issues["acme/door"][1], "paint", "main")
         self.add_issue("acme/door", title="Oil the hinges", labels=["house"])
+
+    def moment(self) -> str:
+        """The moment of a change: each is a second after the one before."""
+        self.ticks += 1
+        return f"{datetime.fromisoformat(MOMENT) + timedelta(seconds=self.ticks):%Y-%m-%dT%H:%M:%SZ}"
 
     def api(self, request: Request) -> Response:
         key = bearer(request)
@@ -264,15 +287,22 @@ class GithubStandin(OAuthStandin):
             if asked.get("state", "open") in ("all", issue["state"])
             and labels <= {label["name"] for label in issue["labels"]}
             and asked.get("assignee", "*") in ("*", *(one["login"] for one in issue["assignees"]))
+            and issue["updated_at"] >= asked.get("since", "")
         ]
+        # Python keeps the order of those that are equal: the newest first.
+        if asked.get("sort") == "updated":
+            found.sort(key=lambda one: one["updated_at"], reverse=asked.get("direction", "desc") == "desc")
         return paged(request, found)
 
     def get_issue(self, request: Request, name: str, number: str) -> Response:
+        return answer_with(200, self.numbered(request, name, number))
+
+    def numbered(self, request: Request, name: str, number: str) -> Fields:
         self.seen(request, name)
         found = [issue for issue in self.issues[name] if issue["number"] == int(number)]
         if not found:
             raise Problem(404, "Not Found")
-        return answer_with(200, found[0])
+        return found[0]
 
     def create_issue(self, request: Request, name: str) -> Response:
         self.seen(request, name)
@@ -282,14 +312,18 @@ class GithubStandin(OAuthStandin):
             raise Problem(422, "Validation Failed", errors=errors)
         wanted["author"] = self.person_of(bearer(request))
         made = self.add_issue(name, **wanted)
+        made["created_at"] = made["updated_at"] = self.moment()
+        self.happened(request, name, "issues", action="opened", issue=made)
         return answer_with(201, made, {"Location": made["url"]})
 
     def seen(self, request: Request, name: str) -> Fields:
-        scopes = self.scopes_of(bearer(request)) or ()
         for one in self.repositories:
-            if one["full_name"].lower() == name.lower() and (not one["private"] or includes(scopes, "repo")):
+            if one["full_name"].lower() == name.lower() and self.may_see(request, one):
                 return one
         raise Problem(404, "Not Found")
+
+    def may_see(self, request: Request, repository: Fields) -> bool:
+        return not repository["private"] or includes(self.scopes_of(bearer(request)) or (), "repo")
 
     def add_issue(
         self,
@@ -301,49 +335,224 @@ class GithubStandin(OAuthStandin):
         author: str = "alice",
     ) -> Fields:
         number = len(self.issues[name]) + 1
-        address = f"https://api.github.com/repos/{name}/issues/{number}"
-        issue = {
-            "id": 5000 + number,
-            "node_id": f"I_{number}",
-            "number": number,
-            "title": title,
-            "body": body,
-            "state": "open",
-            "state_reason": None,
-            "locked": False,
-            "user": user(author),
-            "labels": [
-                {"id": 1, "name": label, "color": "ededed", "default": False} for label in labels or []
-            ],
-            "assignee": user(assignees[0]) if assignees else None,
-            "assignees": [user(person) for person in assignees or []],
-            "milestone": None,
-            "comments": 0,
-            "author_association": "OWNER",
-            "url": address,
-            "html_url": f"https://github.com/{name}/issues/{number}",
-            "repository_url": f"https://api.github.com/repos/{name}",
-            "labels_url": f"{address}/labels{{/name}}",
-            "comments_url": f"{address}/comments",
-            "events_url": f"{address}/events",
-            "created_at": MOMENT,
-            "updated_at": MOMENT,
-            "closed_at": None,
-        }
+        issue = issue_of(name, number, title, body, labels, assignees, author)
         self.issues[name].append(issue)
         return issue
+
+    # --- changing and discussing
+
+    def update_issue(self, request: Request, name: str, number: str) -> Response:
+        issue, wanted = self.numbered(request, name, number), request.json()
+        was = issue["state"]
+        issue |= {
+            field: wanted[field] for field in ("title", "body", "state", "state_reason") if field in wanted
+        }
+        if "labels" in wanted:
+            issue["labels"] = [label(one) for one in wanted["labels"]]
+        if "assignees" in wanted:
+            issue["assignees"] = [user(person) for person in wanted["assignees"]]
+            issue["assignee"] = next(iter(issue["assignees"]), None)
+        issue["updated_at"] = self.moment()
+        issue["closed_at"] = issue["updated_at"] if issue["state"] == "closed" else None
+        action = (
+            {"open": "reopened", "closed": "closed"}[issue["state"]] if issue["state"] != was else "edited"
+        )
+        self.happened(request, name, "issues", action=action, issue=issue)
+        return answer_with(200, issue)
+
+    def list_comments(self, request: Request, name: str, number: str) -> Response:
+        issue = self.numbered(request, name, number)
+        return paged(request, [one for one in self.comments if one["issue_url"] == issue["url"]])
+
+    def create_comment(self, request: Request, name: str, number: str) -> Response:
+        issue, wanted = self.numbered(request, name, number), request.json()
+        if not wanted.get("body"):
+            errors = [{"resource": "IssueComment", "code": "missing_field", "field": "body"}]
+            raise Problem(422, "Validation Failed", errors=errors)
+        author, id = self.person_of(bearer(request)), 9001 + len(self.comments)
+        made = comment_of(issue, id, wanted["body"], author, self.moment())
+        self.comments.append(made)
+        issue["comments"] += 1
+        issue["updated_at"] = made["created_at"]
+        self.happened(request, name, "issue_comment", action="created", issue=issue, comment=made)
+        return answer_with(201, made)
+
+    def list_pulls(self, request: Request, name: str) -> Response:
+        self.seen(request, name)
+        asked = request.query
+        found = [
+            self.pulls[one["url"]] | {field: one[field] for field in ("title", "body", "state", "updated_at")}
+            for one in reversed(self.issues[name])
+            if one["url"] in self.pulls and asked.get("state", "open") in ("all", one["state"])
+        ]
+        return paged(
+            request, [one for one in found if asked.get("base", one["base"]["ref"]) == one["base"]["ref"]]
+        )
+
+    def get_pull(self, request: Request, name: str, number: str) -> Response:
+        issue = self.numbered(request, name, number)
+        if issue["url"] not in self.pulls:
+            raise Problem(404, "Not Found")
+        return answer_with(200, self.pulls[issue["url"]])
+
+    def create_pull(self, request: Request, name: str) -> Response:
+        repository, wanted = self.seen(request, name), request.json()
+        same = [one for one in self.pulls.values() if one["head"]["ref"] == wanted.get("head")]
+        if not wanted.get("head") or not wanted.get("base") or same:
+            words = f"A pull request already exists for {wanted.get('head')}."
+            errors = [{"resource": "PullRequest", "code": "custom", "message": words}]
+            raise Problem(422, "Validation Failed", errors=errors)
+        author = self.person_of(bearer(request))
+        issue = self.add_issue(name, title=wanted["title"], body=wanted.get("body"), author=author)
+        issue["updated_at"] = issue["created_at"] = self.moment()
+        made = self.add_pull(
+            repository, issue, wanted["head"], wanted["base"], is_draft=bool(wanted.get("draft"))
+        )
+        self.happened(
+            request, name, "pull_request", action="opened", number=made["number"], pull_request=made
+        )
+        return answer_with(201, made, {"Location": made["url"]})
+
+    def add_pull(
+        self, repository: Fields, issue: Fields, head: str, base: str, *, is_draft: bool = False
+    ) -> Fields:
+        made = self.pulls[issue["url"]] = pull_of(issue, repository, head, base, is_draft=is_draft)
+        issue["pull_request"] = {"url": made["url"], "html_url": made["html_url"]}
+        return made
+
+    def search(self, request: Request) -> Response:
+        """Words in titles, and the qualifiers repo:, is: and label:; everything else finds nothing."""
+        terms = request.query.get("q", "").split()
+        if not terms:
+            errors = [{"resource": "Search", "field": "q", "code": "missing"}]
+            raise Problem(422, "Validation Failed", errors=errors)
+        visible = [one["full_name"] for one in self.repositories if self.may_see(request, one)]
+        found = [
+            issue
+            for name in visible
+            for issue in self.issues[name]
+            if all(fits(issue, name, term) for term in terms)
+        ]
+        response = paged(request, [issue | {"score": 1.0} for issue in found])
+        items = Request("", "", {}, request.headers, response.body).json()
+        body = {"total_count": len(found), "incomplete_results": False, "items": items}
+        return answer_with(
+            200, body, {key: value for key, value in response.headers.items() if key == "Link"}
+        )
+
+    def get_contents(self, request: Request, name: str, path: str) -> Response:
+        self.seen(request, name)
+        path = unquote(path)
+        if path in self.files:
+            return answer_with(200, file_of(name, path, self.files[path]))
+        inside = [one for one in self.files if one.startswith(f"{path}/")]
+        if not inside:
+            raise Problem(404, "Not Found")
+        return answer_with(200, [file_of(name, one, self.files[one]) for one in inside])
+
+    # --- webhooks: https://docs.github.com/rest/repos/webhooks
+
+    def list_hooks(self, request: Request, name: str) -> Response:
+        self.seen(request, name)
+        return paged(request, [masked(hook) for hook in self.hooks.get(name, [])])
+
+    def create_hook(self, request: Request, name: str) -> Response:
+        self.seen(request, name)
+        wanted = request.json()
+        hooks, address = self.hooks.setdefault(name, []), wanted["config"].get("url")
+        if not address or any(hook["config"]["url"] == address for hook in hooks):
+            words = "Hook already exists on this repository" if address else "url is missing"
+            raise Problem(
+                422, "Validation Failed", errors=[{"resource": "Hook", "code": "custom", "message": words}]
+            )
+        made = hook_of(name, 3001 + sum(map(len, self.hooks.values())), wanted)
+        hooks.append(made)
+        self.deliver(
+            name,
+            made,
+            "ping",
+            {"zen": "Keep it logically awesome.", "hook_id": made["id"], "hook": masked(made)},
+        )
+        return answer_with(201, masked(made))
+
+    def update_hook(self, request: Request, name: str, id: str) -> Response:
+        hook = self.hook(request, name, id)
+        wanted = request.json()
+        hook |= {field: wanted[field] for field in ("active", "events", "config") if field in wanted}
+        return answer_with(200, masked(hook))
+
+    def delete_hook(self, request: Request, name: str, id: str) -> Response:
+        self.hooks[name].remove(self.hook(request, name, id))
+        return Response(204)
+
+    def ping_hook(self, request: Request, name: str, id: str) -> Response:
+        hook = self.hook(request, name, id)
+        self.deliver(
+            name, hook, "ping", {"zen": "Design for failure.", "hook_id": hook["id"], "hook": masked(hook)}
+        )
+        return Response(204)
+
+    def hook(self, request: Request, name: str, id: str) -> Fields:
+        self.seen(request, name)
+        found = [hook for hook in self.hooks.get(name, []) if hook["id"] == int(id)]
+        if not found:
+            raise Problem(404, "Not Found")
+        return found[0]
+
+    def happened(self, request: Request, name: str, event: str, **payload: Any) -> None:
+        """Tell every hook of the repository that wants to know."""
+        payload |= {"sender": user(self.person_of(bearer(request)))}
+        for hook in self.hooks.get(name, []):
+            if hook["active"] and (event in hook["events"] or "*" in hook["events"]):
+                self.deliver(name, hook, event, payload)
+
+    def deliver(self, name: str, hook: Fields, event: str, payload: Fields) -> None:
+        repository = next(one for one in self.repositories if one["full_name"] == name)
+        body = json.dumps(payload | {"repository": repository}).encode()
+        is_form = hook["config"].get("content_type", "form") == "form"
+        if is_form:
+            body = urlencode({"payload": body.decode()}).encode()
+        headers = {
+            "Content-Type": "application/x-www-form-urlencoded" if is_form else "application/json",
+            "User-Agent": "GitHub-Hookshot/0a1b2c3",
+            "X-GitHub-Event": event,
+            "X-GitHub-Delivery": str(uuid4()),
+            "X-GitHub-Hook-ID": str(hook["id"]),
+            **signatures(hook["config"].get("secret", ""), body),
+        }
+        self.outgoing.post(hook["config"]["url"], body, headers)
+
+    def redeliver(self, number: int = -1) -> None:
+        """Somebody presses “Redeliver”: the same message once more, with its old id."""
+        old = self.outgoing.sent[number]
+        self.outgoing.post(old.url, old.body, old.headers)
 
 
 Act = Callable[..., Response]
 NAME = r"([\w.-]+/[\w.-]+)"
+WRITING = ("public_repo", "repo")
+HOOKS = ("admin:repo_hook", "repo")
 
 ROUTES: list[tuple[str, str, tuple[str, ...], Act]] = [
     ("GET", r"/user", (), GithubStandin.get_user),
     ("GET", r"/user/repos", (), GithubStandin.list_repositories),
     ("GET", rf"/repos/{NAME}", (), GithubStandin.get_repository),
     ("GET", rf"/repos/{NAME}/issues", (), GithubStandin.list_issues),
-    ("POST", rf"/repos/{NAME}/issues", ("public_repo", "repo"), GithubStandin.create_issue),
+    ("POST", rf"/repos/{NAME}/issues", WRITING, GithubStandin.create_issue),
     ("GET", rf"/repos/{NAME}/issues/([0-9]+)", (), GithubStandin.get_issue),
+    ("PATCH", rf"/repos/{NAME}/issues/([0-9]+)", WRITING, GithubStandin.update_issue),
+    ("GET", rf"/repos/{NAME}/issues/([0-9]+)/comments", (), GithubStandin.list_comments),
+    ("POST", rf"/repos/{NAME}/issues/([0-9]+)/comments", WRITING, GithubStandin.create_comment),
+    ("GET", rf"/repos/{NAME}/pulls", (), GithubStandin.list_pulls),
+    ("POST", rf"/repos/{NAME}/pulls", WRITING, GithubStandin.create_pull),
+    ("GET", rf"/repos/{NAME}/pulls/([0-9]+)", (), GithubStandin.get_pull),
+    ("GET", rf"/repos/{NAME}/contents/(.+)", (), GithubStandin.get_contents),
+    ("GET", r"/search/issues", (), GithubStandin.search),
+    ("GET", rf"/repos/{NAME}/hooks", HOOKS, GithubStandin.list_hooks),
+    ("POST", rf"/repos/{NAME}/hooks", HOOKS, GithubStandin.create_hook),
+    ("PATCH", rf"/repos/{NAME}/hooks/([0-9]+)", HOOKS, GithubStandin.update_hook),
+    ("DELETE", rf"/repos/{NAME}/hooks/([0-9]+)", HOOKS, GithubStandin.delete_hook),
+    ("POST", rf"/repos/{NAME}/hooks/([0-9]+)/pings", HOOKS, GithubStandin.ping_hook),
 ]
 
 
@@ -353,6 +562,33 @@ def routed(request: Request) -> tuple[Act, tuple[str, ...], tuple[str, ...]]:
         if found and method == request.method:
             return act, accepted, found.groups()
     raise Problem(404, "Not Found")
+
+
+def fits(issue: Fields, name: str, term: str) -> bool:
+    qualifier, _, value = term.partition(":")
+    known = {
+        "repo": name == value,
+        "label": value in {one["name"] for one in issue["labels"]},
+        "is": value == issue["state"] or value == ("pr" if "pull_request" in issue else "issue"),
+    }
+    return known.get(qualifier, term.lower() in issue["title"].lower())
+
+
+def masked(hook: Fields) -> Fields:
+    """GitHub never shows a secret again."""
+    hidden = {"secret": "********"} if hook["config"].get("secret") else {}
+    return hook | {"config": hook["config"] | hidden}
+
+
+def signatures(secret: str, body: bytes) -> dict[str, str]:
+    """https://docs.github.com/webhooks/using-webhooks/validating-webhook-deliveries"""
+    if not secret:
+        return {}
+    names = {"X-Hub-Signature": "sha1", "X-Hub-Signature-256": "sha256"}
+    return {
+        header: f"{kind}={hmac.new(secret.encode(), body, getattr(hashlib, kind)).hexdigest()}"
+        for header, kind in names.items()
+    }
 
 
 def in_the_wanted_form(request: Request, response: Response) -> Response:
@@ -377,42 +613,6 @@ def paged(request: Request, things: list[Fields]) -> Response:
             query = urlencode(request.query | {"per_page": str(size), "page": str(target)})
             links.append(f'<{address}?{query}>; rel="{relation}"')
     return answer_with(200, page, {"Link": ", ".join(links)} if links else {})
-
-
-def user(login: str) -> Fields:
-    return {
-        "login": login,
-        "id": PEOPLE.get(login, 2000),
-        "node_id": f"U_{login}",
-        "url": f"https://api.github.com/users/{login}",
-        "html_url": f"https://github.com/{login}",
-        "type": "User",
-        "site_admin": False,
-        "name": login.capitalize(),
-        "email": None,
-    }
-
-
-def repository(full_name: str, number: int, *, private: bool = False) -> Fields:
-    owner, _, name = full_name.partition("/")
-    return {
-        "id": number,
-        "node_id": f"R_{number}",
-        "name": name,
-        "full_name": full_name,
-        "private": private,
-        "owner": user(owner) | {"type": "Organization" if owner == "acme" else "User"},
-        "html_url": f"https://github.com/{full_name}",
-        "url": f"https://api.github.com/repos/{full_name}",
-        "description": f"About the {name}",
-        "fork": False,
-        "archived": False,
-        "default_branch": "main",
-        "open_issues_count": 0,
-        "created_at": MOMENT,
-        "updated_at": MOMENT,
-        "pushed_at": MOMENT,
-    }
 
 
 if __name__ == "__main__":

@@ -35,6 +35,12 @@ type Query {
     after: String, filter: IssueFilter, first: Int, includeArchived: Boolean, orderBy:
     PaginationOrderBy, teamId: String, term: String!
   ): IssueSearchPayload!
+  projects(
+    after: String, filter: ProjectFilter, first: Int, includeArchived: Boolean, orderBy:
+    PaginationOrderBy
+  ): ProjectConnection!
+  webhook(id: String!): Webhook!
+  webhooks(after: String, first: Int, includeArchived: Boolean, orderBy: PaginationOrderBy): WebhookConnection!
   users(
     after: String, filter: UserFilter, first: Int, includeArchived: Boolean, orderBy:
     PaginationOrderBy
@@ -52,7 +58,12 @@ type Query {
 type Mutation {
   issueCreate(input: IssueCreateInput!): IssuePayload!
   issueUpdate(id: String!, input: IssueUpdateInput!): IssuePayload!
+  issueArchive(id: String!, trash: Boolean): IssueArchivePayload!
+  issueDelete(id: String!, permanentlyDelete: Boolean): IssueArchivePayload!
   commentCreate(input: CommentCreateInput!): CommentPayload!
+  webhookCreate(input: WebhookCreateInput!): WebhookPayload!
+  webhookUpdate(id: String!, input: WebhookUpdateInput!): WebhookPayload!
+  webhookDelete(id: String!): DeletePayload!
 }
 
 interface Node {
@@ -168,6 +179,8 @@ type Issue implements Node {
   assignee: User
   creator: User
   parent: Issue
+  project: Project
+  trashed: Boolean
   state: WorkflowState!
   team: Team!
   labels(
@@ -192,6 +205,95 @@ type Comment implements Node {
   issue: Issue
   parent: Comment
   user: User
+}
+
+type ProjectStatus implements Node {
+  id: ID!
+  name: String!
+  type: ProjectStatusType!
+  color: String!
+  position: Float!
+}
+
+enum ProjectStatusType {
+  backlog
+  canceled
+  completed
+  paused
+  planned
+  started
+}
+
+type Project implements Node {
+  id: ID!
+  name: String!
+  url: String!
+  slugId: String!
+  status: ProjectStatus!
+  lead: User
+  startDate: TimelessDate
+  targetDate: TimelessDate
+  createdAt: DateTime!
+  updatedAt: DateTime!
+  archivedAt: DateTime
+  teams(
+    after: String, filter: TeamFilter, first: Int, includeArchived: Boolean, orderBy:
+    PaginationOrderBy
+  ): TeamConnection!
+}
+
+type Webhook implements Node {
+  id: ID!
+  url: String
+  secret: String
+  label: String
+  enabled: Boolean!
+  allPublicTeams: Boolean!
+  resourceTypes: [String!]!
+  team: Team
+  createdAt: DateTime!
+  updatedAt: DateTime!
+  archivedAt: DateTime
+}
+
+type WebhookPayload {
+  lastSyncId: Float!
+  success: Boolean!
+  webhook: Webhook!
+}
+
+type DeletePayload {
+  entityId: String!
+  lastSyncId: Float!
+  success: Boolean!
+}
+
+type IssueArchivePayload {
+  entity: Issue
+  lastSyncId: Float!
+  success: Boolean!
+}
+
+type ProjectConnection {
+  edges: [ProjectEdge!]!
+  nodes: [Project!]!
+  pageInfo: PageInfo!
+}
+
+type ProjectEdge {
+  cursor: String!
+  node: Project!
+}
+
+type WebhookConnection {
+  edges: [WebhookEdge!]!
+  nodes: [Webhook!]!
+  pageInfo: PageInfo!
+}
+
+type WebhookEdge {
+  cursor: String!
+  node: Webhook!
 }
 
 type IssuePayload {
@@ -235,6 +337,8 @@ type IssueSearchResult implements Node {
   assignee: User
   creator: User
   parent: Issue
+  project: Project
+  trashed: Boolean
   state: WorkflowState!
   team: Team!
   labels(
@@ -333,6 +437,30 @@ input IssueFilter {
   state: WorkflowStateFilter
   team: TeamFilter
   labels: IssueLabelCollectionFilter
+  project: NullableProjectFilter
+}
+
+input ProjectFilter {
+  and: [ProjectFilter!]
+  or: [ProjectFilter!]
+  id: IDComparator
+  name: StringComparator
+  accessibleTeams: TeamCollectionFilter
+}
+
+input NullableProjectFilter {
+  and: [NullableProjectFilter!]
+  or: [NullableProjectFilter!]
+  null: Boolean
+  id: IDComparator
+  name: StringComparator
+}
+
+input TeamCollectionFilter {
+  and: [TeamCollectionFilter!]
+  or: [TeamCollectionFilter!]
+  some: TeamFilter
+  every: TeamFilter
 }
 
 input NullableUserFilter {
@@ -502,6 +630,7 @@ input IssueCreateInput {
   labelIds: [String!]
   stateId: String
   parentId: String
+  projectId: String
   dueDate: TimelessDate
   estimate: Int
   createAsUser: String
@@ -514,10 +643,33 @@ input IssueUpdateInput {
   priority: Int
   assigneeId: String
   labelIds: [String!]
+  addedLabelIds: [String!]
+  removedLabelIds: [String!]
   stateId: String
   parentId: String
+  projectId: String
   dueDate: TimelessDate
   estimate: Int
+  trashed: Boolean
+}
+
+input WebhookCreateInput {
+  allPublicTeams: Boolean
+  enabled: Boolean = true
+  id: String
+  label: String
+  resourceTypes: [String!]!
+  secret: String
+  teamId: String
+  url: String!
+}
+
+input WebhookUpdateInput {
+  enabled: Boolean
+  label: String
+  resourceTypes: [String!]
+  secret: String
+  url: String
 }
 
 input CommentCreateInput {

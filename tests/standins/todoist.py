@@ -5,71 +5,54 @@ Run it by hand: python -m tests.standins.todoist --port 9001 --key 0123456789abc
 
 import base64
 import hashlib
+import hmac
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator
-from datetime import UTC, date, datetime, timedelta
+from collections.abc import Callable
 from typing import Any
 from uuid import uuid4
 
-from tests.standins.grants import Endpoint, OAuthProblem, OAuthStandin, Pair, shown_client
-from tests.standins.server import EVERY_SCOPE, Request, Response, answer_with, run
+from tests.standins.grants import Endpoint, OAuthProblem, OAuthStandin, Pair, fields_of, shown_client
+from tests.standins.outgoing import Sent, deliver
+from tests.standins.server import CONTROL, Request, Response, answer_with, run
+from tests.standins.todoist_account import Account
+from tests.standins.todoist_data import (
+    ALICES_ID,
+    GARDEN,
+    HOME,
+    INBOX,
+    INVOICE,
+    MILK,
+    READING,
+    SHELF,
+    TULIPS,
+    WORK,
+    Fields,
+    Problem,
+    check_request_id,
+    check_task,
+    deadline_of,
+    due_of,
+    duration_of,
+    forbidden,
+    includes,
+    json_object,
+    missing,
+    now,
+    page,
+    parsed_filter,
+    somebody,
+    unauthorized,
+    unknown,
+    wrong,
+)
+from tests.standins.todoist_sync import Ledger, asked_of
+
+__all__ = ["ALICES_ID", "GARDEN", "HOME", "INBOX", "INVOICE", "KEY", "MILK", "READING", "SHELF", "TULIPS", "WORK",
+           "TodoistStandin"]  # fmt: skip
 
 KEY = "0123456789abcdef0123456789abcdef01234567"
-RESOURCE_METADATA = "https://api.todoist.com/.well-known/oauth-protected-resource"
-ALICES_ID = "2671355"
-INBOX, HOME, GARDEN, WORK, READING = (
-    "6Jf8VQXxpwv56VQ7",
-    "6XGgm6PHrGgMpCFX",
-    "6XGgmFVcrG5RRjVr",
-    "6XGgmFQrx44wfGHr",
-    "6XGgmcw5hQx8Rp9j",
-)
-MILK, TULIPS, INVOICE = "6XGgmFVcrG5RRjV8", "6XGgmFVcrG5RRjV9", "6XGgmFVcrG5RRjWC"
-
-Fields = dict[str, Any]
-
-
-class Problem(Exception):
-    """An answer in Todoist's error shape."""
-
-    def __init__(self, status: int, error: str, code: int, tag: str, **extra: Any) -> None:
-        super().__init__(error)
-        self.status, self.error, self.code, self.tag, self.extra = status, error, code, tag, extra
-
-    def response(self, headers: dict[str, str] | None = None) -> Response:
-        body = {
-            "error": self.error,
-            "error_code": self.code,
-            "error_extra": {"event_id": uuid4().hex, "retry_after": 3} | self.extra,
-            "error_tag": self.tag,
-            "http_code": self.status,
-        }
-        return answer_with(self.status, body, headers)
-
-
-def wrong(argument: str, expected: str) -> Problem:
-    return Problem(
-        400, "Invalid argument value", 20, "INVALID_ARGUMENT_VALUE", argument=argument, expected=expected
-    )
-
-
-def missing(argument: str) -> Problem:
-    return Problem(400, "Required argument is missing", 19, "ARGUMENT_MISSING", argument=argument)
-
-
-def unknown(what: str) -> Problem:
-    return Problem(404, f"{what} not found", 478, "NOT_FOUND")
-
-
-def unauthorized() -> Response:
-    challenge = {"WWW-Authenticate": f'Bearer resource_metadata="{RESOURCE_METADATA}"'}
-    # Todoist may send Retry-After with a 401; waiting does not help there, a new token does.
-    return Problem(401, "Unauthorized", 477, "UNAUTHORIZED").response(challenge | {"Retry-After": "3"})
-
-
-def forbidden(scope: str) -> Response:
-    return Problem(403, "Forbidden", 479, "FORBIDDEN", explanation=f"Needs scope {scope}").response()
+STRINGS = {"forget_sync_tokens", "send_webhook"}
 
 
 class TodoistStandin(OAuthStandin):
@@ -80,6 +63,8 @@ class TodoistStandin(OAuthStandin):
     separator = ","
     reuse_grace = 60.0
     is_legacy = False  # an app from before refresh tokens
+    webhook_version = "10"  # the reference's; the official client of 2026 takes "1" only
+    tells_mapping_again = True  # whether a command that is repeated says what the first one made
 
     # OAuth: https://developer.todoist.com/api/v1 (Authorization)
 
@@ -134,15 +119,59 @@ class TodoistStandin(OAuthStandin):
         response = refusal.response({"Retry-After": str(retry_after)})
         self.fail_next(response.status, response.body, response.headers, times)
 
+    def forget_sync_tokens(self) -> None:
+        """From now on each token given out so far is answered with everything, and full_sync true."""
+        self.ledger.forget()
+
+    def send_webhook(
+        self, url: str, event: str = "item:updated", id: str = MILK, *, person: str = "alice", delivery: str = "",
+        secret: str = "", data: Fields | None = None,
+    ) -> Fields:  # fmt: skip
+        """Call an address as Todoist does, signed with the app's client secret; what was sent and answered."""
+        who = self.user_of(person)
+        said: Fields = {
+            "event_name": event,
+            "user_id": who["id"],
+            "event_data": data or self.thing(event, id),
+            "initiator": {"id": who["id"], "email": who["email"], "full_name": who["full_name"],
+                          "image_id": None, "is_premium": False},
+            "triggered_at": now(),
+            "version": self.webhook_version,
+        }  # fmt: skip
+        if event == "item:updated":
+            said["event_data_extra"] = {"old_item": said["event_data"], "update_intent": "item_updated"}
+        body = json.dumps(said).encode()
+        headers = self.signed(body, secret or self.client_secret)
+        headers["X-Todoist-Delivery-ID"] = delivery or str(uuid4())
+        sent = Sent(url, headers, body)
+        deliver(sent)
+        return {"status": sent.status, "delivery": headers["X-Todoist-Delivery-ID"], "body": body.decode()}
+
+    @staticmethod
+    def signed(body: bytes, secret: str) -> dict[str, str]:
+        digest = base64.b64encode(hmac.new(secret.encode(), body, hashlib.sha256).digest()).decode()
+        kind = {"Content-Type": "application/json", "User-Agent": "Todoist-Webhooks"}
+        return {**kind, "X-Todoist-Hmac-SHA256": digest}
+
+    def thing(self, event: str, id: str) -> Fields:
+        kinds = {"item": self.tasks, "project": self.projects, "section": self.account.sections,
+                 "label": self.account.labels, "note": self.account.comments}  # fmt: skip
+        return kinds.get(event.partition(":")[0], {}).get(id, {"id": id, "is_deleted": True})
+
+    def user_of(self, person: str) -> Fields:
+        return self.account.user if person == "alice" else self.account.user | somebody(person)
+
     def seed(self) -> None:
-        self._made = 0
-        self.user = alice()
-        names = {INBOX: "Inbox", HOME: "Home", GARDEN: "Garden", WORK: "Work", READING: "Reading list"}
-        self.projects = {id: project(id, name, order) for order, (id, name) in enumerate(names.items())}
-        self.tasks: dict[str, Fields] = {}
-        self._add(MILK, content="Buy milk", project_id=HOME, labels=["shop"], due=due(today()))
-        self._add(TULIPS, content="Plant tulips", project_id=GARDEN)
-        self._add(INVOICE, content="Send Bob the invoice", project_id=WORK, labels=["money"], priority=4)
+        self.account = Account()
+        self.ledger = Ledger()
+
+    @property
+    def tasks(self) -> dict[str, Fields]:
+        return self.account.tasks
+
+    @property
+    def projects(self) -> dict[str, Fields]:
+        return self.account.projects
 
     def api(self, request: Request) -> Response:
         kind, _, key = (request.headers["Authorization"] or "").partition(" ")
@@ -151,32 +180,102 @@ class TodoistStandin(OAuthStandin):
             return unauthorized()
         try:
             act, scope, values = route(request)
-            if not includes(scopes, scope):
+            if scope and not includes(scopes, scope):
                 return forbidden(scope)
             check_request_id(request)
             return answer_with(200, act(self, request, *values))
         except Problem as problem:
             return problem.response()
 
+    def _pull_string(self, request: Request) -> Response:
+        name = request.path.removeprefix(CONTROL)
+        if name not in STRINGS:
+            return super()._pull_string(request)
+        done = getattr(self, name)(**(request.json() if request.body else {}))
+        return answer_with(200, {"done": name, "result": done})
+
     # One method for each endpoint; what it returns is the body.
 
+    def sync(self, request: Request) -> Fields:
+        key = (request.headers["Authorization"] or "").partition(" ")[2]
+        scopes = self.scopes_of(key) or frozenset()
+        token, kinds, commands = asked_of(request, fields_of(request) or {})
+        self.ledger.tells_mapping_again = self.tells_mapping_again
+        written = self.ledger.carry_out(self.account, commands, scopes) if commands else {}
+        if kinds and not includes(scopes, "data:read"):
+            raise Problem(403, "Forbidden", 479, "FORBIDDEN", explanation="Needs scope data:read")
+        return self.ledger.read(self.account, token, kinds) | written
+
     def get_user(self, request: Request) -> Fields:
-        person = self.person_of((request.headers["Authorization"] or "").partition(" ")[2])
-        return self.user if person == "alice" else self.user | somebody(person)
+        return self.user_of(self.person_of((request.headers["Authorization"] or "").partition(" ")[2]))
 
     def list_projects(self, request: Request) -> Fields:
-        return page(request, list(self.projects.values()))
+        return page(request, [each for each in self.projects.values() if not each["is_archived"]])
+
+    def get_project(self, request: Request, id: str) -> Fields:
+        return self.account.found(self.projects, "Project", id)
+
+    def add_project(self, request: Request) -> Fields:
+        wanted = json_object(request)
+        if not wanted.get("name"):
+            raise missing("name")
+        return self.account.add_project(wanted["name"])
+
+    def delete_project(self, request: Request, id: str) -> None:
+        self.account.delete_project(id)
+
+    def archive_project(self, request: Request, id: str) -> Fields:
+        return self.get_project(request, id) | self.archived(id, is_archived=True)
+
+    def unarchive_project(self, request: Request, id: str) -> Fields:
+        return self.get_project(request, id) | self.archived(id, is_archived=False)
+
+    def archived(self, id: str, *, is_archived: bool) -> Fields:
+        self.projects[id] |= {"is_archived": is_archived, "updated_at": now()}
+        return self.projects[id]
+
+    def list_sections(self, request: Request) -> Fields:
+        return page(request, narrowed(self.account.sections, request, ("project_id",)))
+
+    def add_section(self, request: Request) -> Fields:
+        wanted = json_object(request)
+        return self.account.add_section(wanted.get("name", ""), wanted.get("project_id", ""))
+
+    def list_labels(self, request: Request) -> Fields:
+        return page(request, list(self.account.labels.values()))
+
+    def add_label(self, request: Request) -> Fields:
+        return self.account.add_label(json_object(request).get("name", ""))
+
+    def list_comments(self, request: Request) -> Fields:
+        asked = request.query
+        if ("task_id" in asked) == ("project_id" in asked):
+            raise wrong("task_id", "Exactly one of task_id and project_id")
+        place = ("item_id", asked["task_id"]) if "task_id" in asked else ("project_id", asked["project_id"])
+        return page(request, [one for one in self.account.comments.values() if one.get(place[0]) == place[1]])
+
+    def add_comment(self, request: Request) -> Fields:
+        wanted = json_object(request)
+        return self.account.add_comment(
+            wanted.get("content", ""), task_id=wanted.get("task_id"), project_id=wanted.get("project_id")
+        )
+
+    def get_comment(self, request: Request, id: str) -> Fields:
+        return self.account.found(self.account.comments, "Comment", id)
+
+    def delete_comment(self, request: Request, id: str) -> None:
+        self.account.delete_comment(id)
 
     def list_tasks(self, request: Request) -> Fields:
         asked = request.query
         ids = asked["ids"].split(",") if "ids" in asked else None
+        tasks = {task["id"]: task for task in self.account.active_tasks()}
         return page(
             request,
             [
                 task
-                for task in self.active_tasks()
-                if all(task[name] == asked[name] for name in ("project_id", "parent_id") if name in asked)
-                and ("label" not in asked or asked["label"] in task["labels"])
+                for task in narrowed(tasks, request, ("project_id", "section_id", "parent_id"))
+                if ("label" not in asked or asked["label"] in task["labels"])
                 and (ids is None or task["id"] in ids)
             ],
         )
@@ -186,23 +285,23 @@ class TodoistStandin(OAuthStandin):
         if not 1 <= len(query) <= 1024:
             raise wrong("query", "String should have 1 to 1024 characters")
         wanted = parsed_filter(query, {each["name"]: id for id, each in self.projects.items()})
-        return page(request, [task for task in self.active_tasks() if wanted(task)])
+        return page(request, [task for task in self.account.active_tasks() if wanted(task)])
+
+    def list_completed(self, request: Request) -> Fields:
+        asked = request.query
+        for name in ("since", "until"):
+            if name not in asked:
+                raise missing(name)
+        done = {task["id"]: task for task in self.account.completed_between(asked["since"], asked["until"])}
+        return page(request, narrowed(done, request, ("project_id", "section_id", "parent_id")), "items")
 
     def get_task(self, request: Request, id: str) -> Fields:
-        if id.startswith("tmp-"):
-            raise wrong("task_id", "Temporary ids are not accepted")
-        if id not in self.tasks:
-            raise unknown("Task")
-        return self.tasks[id]
+        return self.account.task(id)
 
     def add_task(self, request: Request) -> Fields:
         wanted = json_object(request)
         check_task(wanted)
-        if wanted.get("project_id", INBOX) not in self.projects:
-            raise unknown("Project")
-        if wanted.get("parent_id") is not None:
-            self.get_task(request, wanted["parent_id"])
-        return self._add(
+        return self.account.add_task(
             content=wanted["content"],
             description=wanted.get("description", ""),
             project_id=wanted.get("project_id", INBOX),
@@ -216,47 +315,90 @@ class TodoistStandin(OAuthStandin):
             duration=duration_of(wanted),
         )
 
+    def quick_add(self, request: Request) -> Fields:
+        """Reads #project, @label and p1 to p4 out of the line; not dates."""
+        wanted = json_object(request)
+        if not wanted.get("text"):
+            raise missing("text")
+        words = str(wanted["text"]).split()
+        ids = {each["name"]: id for id, each in self.projects.items()}
+        projects = [ids[word[1:]] for word in words if word[0] == "#" and word[1:] in ids]
+        labels = [word[1:] for word in words if word[0] == "@"]
+        urgency = [5 - int(word[1]) for word in words if re.fullmatch("p[1-4]", word)]
+        plain = [word for word in words if word[0] not in "#@" and not re.fullmatch("p[1-4]", word)]
+        made = self.account.add_task(
+            content=" ".join(plain),
+            project_id=(projects or [INBOX])[0],
+            labels=labels,
+            priority=(urgency or [1])[0],
+        )
+        if wanted.get("note"):
+            self.account.add_comment(wanted["note"], task_id=made["id"])
+        return made
+
+    def update_task(self, request: Request, id: str) -> Fields:
+        wanted = json_object(request)
+        plain: Fields = {
+            name: wanted[name] for name in ("content", "description", "labels", "priority") if name in wanted
+        }
+        if "assignee_id" in wanted:
+            plain["responsible_uid"] = wanted["assignee_id"]
+        if wanted.get("due_string") == "no date":
+            plain["due"] = None
+        elif due_of(wanted):
+            plain["due"] = due_of(wanted)
+        if deadline_of(wanted):
+            plain["deadline"] = deadline_of(wanted)
+        return self.account.change_task(id, plain)
+
+    def move_task(self, request: Request, id: str) -> Fields:
+        return self.account.move_task(id, json_object(request))
+
     def close_task(self, request: Request, id: str) -> None:
-        task = self.get_task(request, id)
-        if task["due"] and task["due"]["is_recurring"]:
-            task["due"] = task["due"] | {"date": next_date(task["due"])}
-            return
-        for done in self._with_children(task):
-            done |= {"checked": True, "completed_at": now(), "completed_by_uid": ALICES_ID}
+        self.account.close_task(id)
 
     def reopen_task(self, request: Request, id: str) -> None:
-        reopened = {"checked": False, "completed_at": None, "completed_by_uid": None}
-        self.get_task(request, id).update(reopened)
+        self.account.reopen_task(id)
 
     def delete_task(self, request: Request, id: str) -> None:
-        for gone in self._with_children(self.get_task(request, id)):
-            del self.tasks[gone["id"]]
+        self.account.delete_task(id)
 
-    def active_tasks(self) -> list[Fields]:
-        return [task for task in self.tasks.values() if not task["checked"]]
 
-    def _with_children(self, task: Fields) -> list[Fields]:
-        children = [child for child in self.tasks.values() if child["parent_id"] == task["id"]]
-        return [task, *(below for child in children for below in self._with_children(child))]
-
-    def _add(self, id: str | None = None, **fields: Any) -> Fields:
-        self._made += 1
-        task = blank_task(id or opaque_id(self._made), self._made) | fields
-        self.tasks[task["id"]] = task
-        return task
+def narrowed(things: dict[str, Fields], request: Request, names: tuple[str, ...]) -> list[Fields]:
+    asked = {name: request.query[name] for name in names if name in request.query}
+    return [one for one in things.values() if all(one[name] == value for name, value in asked.items())]
 
 
 Act = Callable[..., object]
+READ, WRITE = "data:read", "data:read_write"
 
 ROUTES: list[tuple[str, str, str, Act]] = [
-    ("GET", r"/user", "data:read", TodoistStandin.get_user),
-    ("GET", r"/projects", "data:read", TodoistStandin.list_projects),
-    ("GET", r"/tasks", "data:read", TodoistStandin.list_tasks),
-    ("GET", r"/tasks/filter", "data:read", TodoistStandin.filter_tasks),
-    ("GET", r"/tasks/([^/]+)", "data:read", TodoistStandin.get_task),
+    ("POST", r"/sync", "", TodoistStandin.sync),
+    ("GET", r"/user", READ, TodoistStandin.get_user),
+    ("GET", r"/projects", READ, TodoistStandin.list_projects),
+    ("POST", r"/projects", WRITE, TodoistStandin.add_project),
+    ("GET", r"/projects/([^/]+)", READ, TodoistStandin.get_project),
+    ("DELETE", r"/projects/([^/]+)", "project:delete", TodoistStandin.delete_project),
+    ("POST", r"/projects/([^/]+)/archive", WRITE, TodoistStandin.archive_project),
+    ("POST", r"/projects/([^/]+)/unarchive", WRITE, TodoistStandin.unarchive_project),
+    ("GET", r"/sections", READ, TodoistStandin.list_sections),
+    ("POST", r"/sections", WRITE, TodoistStandin.add_section),
+    ("GET", r"/labels", READ, TodoistStandin.list_labels),
+    ("POST", r"/labels", WRITE, TodoistStandin.add_label),
+    ("GET", r"/comments", READ, TodoistStandin.list_comments),
+    ("POST", r"/comments", WRITE, TodoistStandin.add_comment),
+    ("GET", r"/comments/([^/]+)", READ, TodoistStandin.get_comment),
+    ("DELETE", r"/comments/([^/]+)", WRITE, TodoistStandin.delete_comment),
+    ("GET", r"/tasks", READ, TodoistStandin.list_tasks),
+    ("GET", r"/tasks/filter", READ, TodoistStandin.filter_tasks),
+    ("GET", r"/tasks/completed/by_completion_date", READ, TodoistStandin.list_completed),
+    ("GET", r"/tasks/([^/]+)", READ, TodoistStandin.get_task),
     ("POST", r"/tasks", "task:add", TodoistStandin.add_task),
-    ("POST", r"/tasks/([^/]+)/close", "data:read_write", TodoistStandin.close_task),
-    ("POST", r"/tasks/([^/]+)/reopen", "data:read_write", TodoistStandin.reopen_task),
+    ("POST", r"/tasks/quick", "task:add", TodoistStandin.quick_add),
+    ("POST", r"/tasks/([^/]+)", WRITE, TodoistStandin.update_task),
+    ("POST", r"/tasks/([^/]+)/move", WRITE, TodoistStandin.move_task),
+    ("POST", r"/tasks/([^/]+)/close", WRITE, TodoistStandin.close_task),
+    ("POST", r"/tasks/([^/]+)/reopen", WRITE, TodoistStandin.reopen_task),
     ("DELETE", r"/tasks/([^/]+)", "data:delete", TodoistStandin.delete_task),
 ]
 
@@ -267,284 +409,6 @@ def route(request: Request) -> tuple[Act, str, tuple[str, ...]]:
         if found and method == request.method:
             return act, scope, found.groups()
     raise unknown("Endpoint")
-
-
-def includes(scopes: Iterable[str], scope: str) -> bool:
-    granted = set(scopes)
-    if "data:read_write" in granted:
-        granted |= {"data:read", "task:add"}
-    return scope in granted or granted == EVERY_SCOPE
-
-
-# What Todoist checks.
-
-
-def check_request_id(request: Request) -> None:
-    if len(request.headers["X-Request-Id"] or "") > 36:
-        raise wrong("X-Request-Id", "String should have at most 36 characters")
-
-
-def json_object(request: Request) -> Fields:
-    try:
-        body = request.json()
-    except ValueError:
-        body = None
-    if not isinstance(body, dict):
-        raise Problem(400, "Bad request", 400, "BAD_REQUEST", explanation="The body is no JSON object")
-    return {name: value for name, value in body.items() if value is not None}
-
-
-def check_task(wanted: Fields) -> None:
-    content = wanted.get("content")
-    if content is None:
-        raise missing("content")
-    if not isinstance(content, str) or not 1 <= len(content) <= 500:
-        raise wrong("content", "String should have 1 to 500 characters")
-    if len(wanted.get("description") or "") > 16383:
-        raise wrong("description", "String should have at most 16383 characters")
-    if wanted.get("priority", 1) not in (1, 2, 3, 4):
-        raise wrong("priority", "Input should be 1, 2, 3 or 4")
-    labels = wanted.get("labels", [])
-    if not isinstance(labels, list) or not all(isinstance(label, str) for label in labels):
-        raise wrong("labels", "Input should be a valid list")
-    if ("duration" in wanted) != ("duration_unit" in wanted):
-        raise missing("duration_unit" if "duration" in wanted else "duration")
-
-
-# Pages. A cursor belongs to the question it was given for.
-
-
-def page(request: Request, things: list[Fields]) -> Fields:
-    limit = limit_of(request)
-    start = start_of(request)
-    rest = len(things) > start + limit
-    return {
-        "results": things[start : start + limit],
-        "next_cursor": cursor(request, start + limit) if rest else None,
-    }
-
-
-def limit_of(request: Request) -> int:
-    limit = request.query.get("limit", "50")
-    if not limit.isdecimal():
-        raise wrong("limit", "Input should be a valid integer")
-    if int(limit) > 200:
-        raise wrong("limit", "Input should be less than or equal to 200")
-    if int(limit) < 1:
-        raise wrong("limit", "Input should be greater than or equal to 1")
-    return int(limit)
-
-
-def start_of(request: Request) -> int:
-    given = request.query.get("cursor")
-    if given is None:
-        return 0
-    try:
-        start, question = json.loads(base64.urlsafe_b64decode(given))
-    except (ValueError, TypeError):
-        start, question = 0, None
-    if question != question_of(request):
-        raise wrong("cursor", "The cursor is invalid")
-    return int(start)
-
-
-def cursor(request: Request, start: int) -> str:
-    return base64.urlsafe_b64encode(json.dumps([start, question_of(request)]).encode()).decode()
-
-
-def question_of(request: Request) -> str:
-    asked = sorted((name, value) for name, value in request.query.items() if name not in {"cursor", "limit"})
-    return hashlib.sha256(repr((request.path, asked)).encode()).hexdigest()[:16]
-
-
-# Todoist's filter language, as far as tests speak it.
-
-Wanted = Callable[[Fields], bool]
-
-
-def parsed_filter(query: str, projects: dict[str, str]) -> Wanted:
-    if "," in query:
-        raise wrong("query", "The comma operator is not supported")
-    either = [[term.strip() for term in part.split("&")] for part in query.split("|")]
-    tests = [[parsed_term(term, projects) for term in terms] for terms in either]
-    return lambda task: any(all(test(task) for test in terms) for terms in tests)
-
-
-def parsed_term(term: str, projects: dict[str, str]) -> Wanted:
-    if term.startswith("!"):
-        rest = parsed_term(term[1:].strip(), projects)
-        return lambda task: not rest(task)
-    if term.startswith("@"):
-        return lambda task: term[1:] in task["labels"]
-    if term.startswith("#") and term[1:] in projects:
-        return lambda task: task["project_id"] == projects[term[1:]]
-    if re.fullmatch("p[1-4]", term):
-        # In the app p1 is the most urgent, over the wire that is priority 4.
-        return lambda task: task["priority"] == 5 - int(term[1])
-    if term.startswith("search:"):
-        return lambda task: term.removeprefix("search:").strip().lower() in task["content"].lower()
-    if term not in DATES:
-        raise wrong("query", f"The search query is incorrect: {term}")
-    return lambda task: DATES[term](task["due"]["date"][:10] if task["due"] else None)
-
-
-DATES: dict[str, Callable[[str | None], bool]] = {
-    "all": lambda day: True,
-    "view all": lambda day: True,
-    "no date": lambda day: day is None,
-    "today": lambda day: day == today(),
-    "tomorrow": lambda day: day == today(1),
-    "overdue": lambda day: day is not None and day < today(),
-}
-
-
-# What things look like on the wire.
-
-
-def now() -> str:
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-
-
-def today(later: int = 0) -> str:
-    return (datetime.now(UTC).date() + timedelta(days=later)).isoformat()
-
-
-def due(day: str, string: str | None = None, lang: str = "en", *, is_recurring: bool = False) -> Fields:
-    return {
-        "date": day,
-        "timezone": None,
-        "string": string or day,
-        "lang": lang,
-        "is_recurring": is_recurring,
-    }
-
-
-def due_of(wanted: Fields) -> Fields | None:
-    if wanted.get("due_string"):
-        return due_said(wanted["due_string"], wanted.get("due_lang", "en"))
-    for name in ("due_date", "due_datetime"):
-        if wanted.get(name):
-            return due(checked_moment(name, wanted[name]))
-    return None
-
-
-def due_said(words: str, lang: str) -> Fields:
-    days = {"today": 0, "tomorrow": 1, "every day": 0, "every week": 0}
-    if words.lower() in days:
-        return due(today(days[words.lower()]), words, lang, is_recurring=words.lower().startswith("every"))
-    return due(checked_moment("due_string", words), words, lang)
-
-
-def checked_moment(name: str, moment: str) -> str:
-    try:
-        datetime.fromisoformat(moment)
-    except ValueError:
-        raise wrong(name, "Date is invalid") from None
-    return moment
-
-
-def next_date(recurring: Fields) -> str:
-    days = 7 if recurring["string"].lower() == "every week" else 1
-    return (date.fromisoformat(recurring["date"]) + timedelta(days=days)).isoformat()
-
-
-def deadline_of(wanted: Fields) -> Fields | None:
-    day = wanted.get("deadline_date")
-    return {"date": checked_moment("deadline_date", day), "lang": "en"} if day else None
-
-
-def duration_of(wanted: Fields) -> Fields | None:
-    if "duration" not in wanted:
-        return None
-    return {"amount": wanted["duration"], "unit": wanted["duration_unit"]}
-
-
-def opaque_id(number: int) -> str:
-    return "6X" + "".join(letters(number))
-
-
-def letters(number: int) -> Iterator[str]:
-    alphabet = "23456789CFGHJMPQRVWXcfghjmpqrvwx"
-    for place in reversed(range(14)):
-        yield alphabet[number >> (5 * place) & 31]
-
-
-def alice() -> Fields:
-    return {
-        "id": ALICES_ID,
-        "email": "alice@example.org",
-        "full_name": "Alice",
-        "inbox_project_id": INBOX,
-        "tz_info": {
-            "timezone": "Europe/Berlin",
-            "gmt_string": "+01:00",
-            "hours": 1,
-            "minutes": 0,
-            "is_dst": 0,
-        },
-        "lang": "en",
-        "is_premium": False,
-        "premium_status": "not_premium",
-    }
-
-
-def somebody(person: str) -> Fields:
-    number = int(hashlib.sha256(person.encode()).hexdigest()[:6], 16)
-    return {"id": str(number), "email": f"{person}@example.org", "full_name": person.capitalize()}
-
-
-def project(id: str, name: str, order: int) -> Fields:
-    return {
-        "id": id,
-        "name": name,
-        "description": "",
-        "color": "charcoal",
-        "parent_id": None,
-        "child_order": order,
-        "creator_uid": ALICES_ID,
-        "created_at": "2026-01-05T08:00:00.000000Z",
-        "updated_at": "2026-01-05T08:00:00.000000Z",
-        "can_assign_tasks": False,
-        "inbox_project": id == INBOX,
-        "is_archived": False,
-        "is_collapsed": False,
-        "is_deleted": False,
-        "is_favorite": False,
-        "is_frozen": False,
-        "is_shared": False,
-        "view_style": "list",
-    }
-
-
-def blank_task(id: str, order: int) -> Fields:
-    return {
-        "user_id": ALICES_ID,
-        "id": id,
-        "project_id": INBOX,
-        "section_id": None,
-        "parent_id": None,
-        "added_by_uid": ALICES_ID,
-        "assigned_by_uid": None,
-        "responsible_uid": None,
-        "labels": [],
-        "deadline": None,
-        "duration": None,
-        "is_collapsed": False,
-        "checked": False,
-        "is_deleted": False,
-        "added_at": now(),
-        "completed_at": None,
-        "completed_by_uid": None,
-        "updated_at": now(),
-        "due": None,
-        "priority": 1,
-        "child_order": order,
-        "content": "",
-        "description": "",
-        "note_count": 0,
-        "day_order": -1,
-        "goal_ids": [],
-    }
 
 
 if __name__ == "__main__":

@@ -1,25 +1,39 @@
-"""Asana: sign in and find the workspaces; the proxy does the rest (https://developers.asana.com/reference)."""
+"""Asana: workspaces, projects and what happens there; the proxy does the rest (https://developers.asana.com)."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 from integrations.sdk import (
     ApiKey,
     Bearer,
     Choice,
     Client,
+    Described,
+    Event,
     Field,
     Guide,
+    Heard,
+    Hmac,
     Identity,
+    Incoming,
+    Item,
     McpServer,
     OAuth2,
     Plugin,
     Refused,
+    Registered,
     Response,
     Revoke,
     Step,
+    Subscription,
     TypedDict,
     VendorError,
+    Webhook,
+    given,
 )
+from integrations.sdk.handshakes import echoed_secret
 
 APPS_PAGE = "https://app.asana.com/0/my-apps"
 
@@ -118,6 +132,16 @@ class Workspaces(TypedDict):
     workspaces: list[Workspace]
 
 
+class Project(TypedDict):
+    id: str
+    name: str
+
+
+class Projects(TypedDict):
+    projects: list[Project]
+    next_cursor: str | None
+
+
 @plugin.health
 def whoami(asana: Client) -> Identity:
     me = asana.get("/users/me").json()["data"]
@@ -141,3 +165,115 @@ def list_workspaces(asana: Client) -> Workspaces:
     me = asana.get("/users/me", params={"opt_fields": "workspaces.name"}).json()["data"]
     found: list[Workspace] = [{"id": one["gid"], "name": one["name"]} for one in me["workspaces"]]
     return {"workspaces": found}
+
+
+@plugin.discovers("projects")
+def projects(asana: Client) -> list[Choice]:
+    """Those of all workspaces, the first hundred of each."""
+    found = [
+        (one, project)
+        for one in list_workspaces(asana)["workspaces"]
+        for project in first_of(asana, one["id"])
+    ]
+    return [Choice(id=project["id"], label=f"{project['name']} ({one['name']})") for one, project in found]
+
+
+def first_of(asana: Client, workspace: str) -> list[Project]:
+    found: list[Project] = list_projects(asana, workspace, limit=100)["projects"]
+    return found
+
+
+@plugin.action(scopes=("projects:read",))
+def list_projects(
+    asana: Client,
+    workspace: Annotated[
+        str, Described(description="The workspace's id, from list_workspaces", pattern=r"^[0-9]+$")
+    ],
+    cursor: Annotated[
+        str | None, Described(description="next_cursor of the page before; leave it out for the first")
+    ] = None,
+    limit: Annotated[int, Described(ge=1, le=100, description="How many to return at most, 1 to 100")] = 50,
+) -> Projects:
+    """List the projects of a workspace that are not archived, with their ids; `next_cursor` is null at the end."""
+    asked = {
+        "workspace": workspace,
+        "archived": False,
+        "limit": limit,
+        "offset": cursor,
+        "opt_fields": "name",
+    }
+    page = asana.get("/projects", params=asked).json()
+    found: list[Project] = [{"id": one["gid"], "name": one["name"]} for one in page["data"]]
+    return {"projects": found, "next_cursor": (page.get("next_page") or {}).get("offset")}
+
+
+# --- what Asana tells by itself: https://developers.asana.com/docs/webhooks-guide
+
+
+def events_in(incoming: Incoming) -> list[dict[str, Any]]:
+    data = incoming.data
+    events = data.get("events") if isinstance(data, dict) else None
+    return [one for one in events if isinstance(one, dict)] if isinstance(events, list) else []
+
+
+def type_of(event: Mapping[str, Any]) -> str:
+    resource = event.get("resource")
+    kind = resource.get("resource_type") if isinstance(resource, dict) else None
+    return ".".join(part for part in (kind, event.get("action")) if isinstance(part, str))
+
+
+hook = plugin.receives(
+    Webhook(
+        proof=Hmac(header="X-Hook-Signature"),
+        secret_from="vendor",
+        # One call may bring several events, and has no id.
+        delivery_id=lambda incoming: "",
+        event_type=lambda incoming: next((type_of(one) for one in events_in(incoming)), "heartbeat"),
+        kinds={"events": "Events"},
+        resource="projects",
+        scopes=("webhooks:write",),
+        steps=(
+            Step(
+                "Choose a project. Navi tells Asana where to call; Asana has to reach Navi from the internet."
+            ),
+        ),
+    )
+)
+hook.greets(echoed_secret("X-Hook-Secret"))
+
+
+@hook.hears
+def hear(event: Event) -> Heard:
+    """Keep what happened; an empty call is a sign of life."""
+    found = events_in(event.incoming)
+    items = [Item(f"{event.id}/{number}", told(one)) for number, one in enumerate(found)]
+    words = f"{event.type}, {len(items)} in all" if items else "Asana's sign of life"
+    return Heard(summary=words, records={"events": items}, is_ignored=not items)
+
+
+def told(event: Mapping[str, Any]) -> dict[str, Any]:
+    resource, user, parent = (event.get(name) for name in ("resource", "user", "parent"))
+    facts = {
+        "type": type_of(event),
+        "at": event.get("created_at"),
+        "id": resource.get("gid") if isinstance(resource, dict) else None,
+        "by": user.get("gid") if isinstance(user, dict) else None,
+        "parent": parent.get("gid") if isinstance(parent, dict) else None,
+    }
+    return given(facts)
+
+
+@hook.registers
+def register(asana: Client, wanted: Subscription) -> Registered:
+    """Asana's handshake comes to the address while this call is under way."""
+    body = {"data": {"resource": wanted.resource, "target": wanted.url}}
+    return Registered({"id": asana.post("/webhooks", json=body).json()["data"]["gid"]})
+
+
+@hook.unregisters
+def unregister(asana: Client, facts: Mapping[str, Any]) -> None:
+    try:
+        asana.delete(f"/webhooks/{facts['id']}")
+    except Refused as refusal:
+        if refusal.status != 404:
+            raise

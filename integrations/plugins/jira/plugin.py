@@ -10,8 +10,13 @@ from typing import Any
 from integrations.sdk import (
     Choice,
     Client,
+    Event,
     Guide,
+    Heard,
+    Hmac,
     Identity,
+    Incoming,
+    Item,
     MissingScopes,
     OAuth2,
     Plugin,
@@ -20,6 +25,8 @@ from integrations.sdk import (
     Step,
     TypedDict,
     VendorError,
+    Webhook,
+    given,
 )
 
 CONSOLE = "https://developer.atlassian.com/console/myapps/"
@@ -160,3 +167,42 @@ def list_sites(jira: Client) -> Sites:
 def is_jira(site: dict[str, Any]) -> bool:
     scopes = site.get("scopes") or []
     return not scopes or any("jira" in scope for scope in scopes)
+
+
+# --- what Jira tells by itself: https://developer.atlassian.com/cloud/jira/platform/webhooks/
+
+
+def part(incoming: Incoming, *names: str) -> str | None:
+    return incoming.said(*names) or None
+
+
+hook = plugin.receives(
+    Webhook(
+        proof=Hmac(header="X-Hub-Signature", prefix="sha256="),
+        delivery_id=lambda incoming: incoming.headers.get("X-Atlassian-Webhook-Identifier", ""),
+        event_type=lambda incoming: incoming.said("webhookEvent"),
+        kinds={"events": "Events"},
+        steps=(
+            Step("In Jira, as an admin: Settings, System, WebHooks, “Create a WebHook”."),
+            Step("Paste the address shown here as URL and the secret as Secret."),
+            Step("Choose the events, such as issue created, updated and commented, and save."),
+        ),
+    )
+)
+
+
+@hook.hears
+def hear(event: Event) -> Heard:
+    """Keep what happened."""
+    said = event.incoming
+    told = {
+        "type": event.type,
+        "issue": part(said, "issue", "key"),
+        "title": part(said, "issue", "fields", "summary"),
+        "state": part(said, "issue", "fields", "status", "name"),
+        "comment": part(said, "comment", "id"),
+        "by": part(said, "user", "accountId"),
+        "at": part(said, "timestamp"),  # milliseconds since the epoch
+    }
+    words = f"{event.type} {told['issue'] or ''}".strip()
+    return Heard(summary=words, records={"events": [Item(event.id, given(told))]})

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from integrations.plugins.github import plugin as room
-from integrations.plugins.github.plugin import SIGN_IN, plugin
+from integrations.plugins.github import facts as room
+from integrations.plugins.github.facts import SIGN_IN
+from integrations.plugins.github.plugin import plugin
 from integrations.sdk import (
     Client,
     Headers,

@@ -3,21 +3,22 @@
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 
-from integrations.plugins.linear import plugin as room
-from integrations.plugins.linear.plugin import SIGN_IN, plugin, version_4
+from integrations.plugins.linear import documents
+from integrations.plugins.linear.facts import full_again_at, version_4
+from integrations.plugins.linear.plugin import SIGN_IN, plugin
 from integrations.sdk import Client, Headers, Identity, MissingScopes, Reconnect, Refused, Response, TryLater
-from integrations.sdk.testing import REQUEST_KEY, replay
+from integrations.sdk.testing import HEALTH, REQUEST_KEY, exchanges_in, replay, replayed
 from tests.contracts import linear_schema
 from tests.plugins.clients import client_at, signed_in
 from tests.standins.linear import API_KEY, LinearStandin, id_for
 
 DOCUMENTS = {
     name: text
-    for name, text in vars(room).items()
+    for name, text in vars(documents).items()
     if name.isupper() and isinstance(text, str) and text.strip().startswith(("query", "mutation"))
 }
 
@@ -51,6 +52,14 @@ def run(client: Client, action: str, **arguments: Any) -> Any:
 @pytest.mark.parametrize("name", DOCUMENTS)
 def test_linear_would_understand(name: str):
     assert linear_schema.validate_query(DOCUMENTS[name]) == []
+
+
+@pytest.mark.skipif(not linear_schema.is_at_hand(), reason=linear_schema.ABSENT)
+@pytest.mark.parametrize("name", [HEALTH, *plugin.actions])
+def test_linear_would_take_what_goes_along(name: str):
+    sent = replayed(plugin, name, exchanges_in(plugin, name), {}).sent
+
+    assert [wrong for request in sent for wrong in linear_schema.validate_request(request.json)] == []
 
 
 def test_the_key_goes_out_bare(alice: Client, linear: LinearStandin):
@@ -95,6 +104,45 @@ def test_teams_can_be_chosen_from(alice: Client):
     labels = {choice.label for choice in plugin.discoveries["teams"](alice)}
 
     assert labels == {"Engineering (ENG)", "Operations (OPS)"}
+
+
+def test_what_teams_are_made_of_is_listed(alice: Client):
+    assert [one["name"] for one in run(alice, "list_projects", team="eng")["projects"]] == ["Doors"]
+    assert {one["team"] for one in run(alice, "list_states", team="OPS")["states"]} == {"OPS"}
+    assert {one["name"] for one in run(alice, "list_labels", team="OPS")["labels"]} == {"Bug", "Feature"}
+    assert {one["email"] for one in run(alice, "list_users")["users"]} >= {
+        "alice@example.org",
+        "bob@example.org",
+    }
+
+
+@pytest.mark.parametrize(
+    ("resource", "label"),
+    [
+        ("projects", "Doors"),
+        ("states", "In Progress (ENG)"),
+        ("labels", "Bug"),
+        ("users", "Bob (bob@example.org)"),
+    ],
+)
+def test_each_can_be_chosen_from(alice: Client, resource: str, label: str):
+    assert label in {choice.label for choice in plugin.discoveries[resource](alice)}
+
+
+def test_comments_are_listed_page_by_page(alice: Client):
+    for words in ("one", "two", "three"):
+        linear_comment(alice, words)
+
+    first = run(alice, "list_comments", issue="ENG-1", first=2)
+    rest = run(alice, "list_comments", issue="ENG-1", first=2, after=first["next_cursor"])
+
+    assert [one["body"] for page in (first, rest) for one in page["comments"]] == ["three", "two", "one"]
+    assert rest["next_cursor"] is None
+
+
+def linear_comment(client: Client, words: str) -> None:
+    its = plugin.actions["comment"]
+    its.run(client, its.validate({"issue": "ENG-1", "body": words}), request_key=str(uuid4()))
 
 
 def test_a_search_in_a_team_filters_by_it():
@@ -214,6 +262,69 @@ def test_an_answer_lost_on_the_way_does_not_make_two_issues(alice: Client, linea
     assert len(linear.workspace.issues) == 4
 
 
+def test_only_what_carries_an_id_of_ours_may_be_repeated_after_a_crash():
+    assert {name for name, action in plugin.actions.items() if action.idempotent} == {
+        "create_issue",
+        "comment",
+    }
+
+
+def test_an_issue_is_moved_on_and_given_away(alice: Client, linear: LinearStandin):
+    run(
+        alice,
+        "create_issue",
+        team="ENG",
+        title="Fix the bell",
+        assignee="me",
+        labels=["Bug"],
+        project="doors",
+    )
+
+    changed = run(
+        alice, "update_issue", issue="ENG-4", state="done", assignee="bob@example.org", priority=1,
+        add_labels=["Feature"], remove_labels=["Bug"], due_date="2026-12-01", estimate=3,
+    )  # fmt: skip
+
+    assert (changed["state"], changed["assignee"], changed["labels"]) == (
+        "Done",
+        "bob@example.org",
+        ["Feature"],
+    )
+    assert (changed["title"], changed["project"], changed["priority"]) == ("Fix the bell", "Doors", 1)
+    assert linear.workspace.issues[-1].estimate == 3
+
+
+def test_what_is_cleared_is_empty_and_the_rest_stays(alice: Client):
+    run(alice, "create_issue", team="ENG", title="Fix the bell", assignee="me", due_date="2026-12-01")
+
+    changed = run(alice, "update_issue", issue="ENG-4", clear=["assignee", "due_date"])
+
+    assert (changed["assignee"], changed["due_date"], changed["title"]) == (None, None, "Fix the bell")
+
+
+def test_changing_nothing_is_refused(alice: Client):
+    with pytest.raises(Refused, match="what to change"):
+        run(alice, "update_issue", issue="ENG-1")
+
+
+def test_to_give_and_to_clear_at_once_is_refused(alice: Client):
+    with pytest.raises(Refused, match="not both") as refusal:
+        run(alice, "update_issue", issue="ENG-1", assignee="me", clear=["assignee"])
+
+    assert refusal.value.field == "assignee"
+
+
+@pytest.mark.parametrize(("field", "value"), [("add_labels", ["Nonsense"]), ("project", "Nowhere")])
+def test_a_new_name_nobody_knows_changes_nothing(alice: Client, field: str, value: Any):
+    before = run(alice, "get_issue", issue="ENG-1")
+
+    with pytest.raises(Refused) as refusal:
+        run(alice, "update_issue", issue="ENG-1", title="Other", **{field: value})
+
+    assert refusal.value.field == field
+    assert run(alice, "get_issue", issue="ENG-1") == before
+
+
 def test_the_same_comment_again_gives_the_same_comment():
     assert replay(plugin, "comment")["id"] == REQUEST_KEY
     assert replay(plugin, "comment", "comment_was_made_by_an_earlier_try")["id"] == REQUEST_KEY
@@ -288,7 +399,7 @@ def test_the_wait_is_what_linear_says_within_reason(headers: dict[str, str], sec
     now = datetime.now(UTC)
     sent = {name: moment(text, now) for name, text in headers.items()}
 
-    wait = room.full_again_at(Response(400, Headers(sent)), now) - now
+    wait = full_again_at(Response(400, Headers(sent)), now) - now
 
     assert abs(wait.total_seconds() - seconds) < 20
 

@@ -6,11 +6,13 @@ from typing import Any
 
 import pytest
 
-from integrations.plugins.notion.plugin import SIGN_IN, plugin
+from integrations.plugins.notion.facts import SIGN_IN
+from integrations.plugins.notion.plugin import plugin
 from integrations.sdk import Client, InvalidArguments, Reconnect, Refused, TryLater
 from integrations.sdk.testing import REQUEST_KEY, replay
 from tests.plugins.clients import client_at, signed_in
-from tests.standins.notion import DIARY, PLANS, RECIPES, SECRET, TASKS, NotionStandin
+from tests.standins.notion import SECRET, NotionStandin
+from tests.standins.notion_data import DIARY, PLANS, RECIPES, TASKS
 
 
 @pytest.fixture(scope="module")

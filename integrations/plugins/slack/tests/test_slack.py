@@ -6,11 +6,13 @@ from typing import Any
 
 import pytest
 
-from integrations.plugins.slack.plugin import SIGN_IN, plugin
+from integrations.plugins.slack.facts import SIGN_IN
+from integrations.plugins.slack.plugin import plugin
 from integrations.sdk import Client, Identity, InvalidArguments, MissingScopes, Reconnect, Refused, TryLater
 from integrations.sdk.testing import REQUEST_KEY, replay
 from tests.plugins.clients import client_at, signed_in
-from tests.standins.slack import BOT_TOKEN, GENERAL, PRIVATE, RANDOM, SlackStandin
+from tests.standins.slack import BOT_TOKEN, SlackStandin
+from tests.standins.slack_data import GENERAL, PRIVATE, RANDOM
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,7 @@
 """What is odd about Todoist."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -30,9 +30,12 @@ def alice(todoist: TodoistStandin) -> Client:
     return client_at(plugin, todoist, KEY)
 
 
-def run(client: Client, action: str, **arguments: Any) -> Any:
+KEYS = (REQUEST_KEY, "00000000-0000-4000-8000-000000000002")
+
+
+def run(client: Client, action: str, *, key: str = REQUEST_KEY, **arguments: Any) -> Any:
     its = plugin.actions[action]
-    return its.run(client, its.validate(arguments), request_key=REQUEST_KEY)
+    return its.run(client, its.validate(arguments), request_key=key)
 
 
 # --- who, and which projects
@@ -110,7 +113,7 @@ def test_a_query_beside_a_project_is_refused_before_anything_is_sent(alice: Clie
     assert todoist.requests == []
 
 
-def test_a_task_is_created_with_the_calls_own_id():
+def test_a_task_is_created_by_a_command_with_the_calls_own_id():
     task = replay(plugin, "create_task")
 
     assert task["url"] == "https://app.todoist.com/app/task/6XGgmFVcrG5RRjWC"
@@ -122,38 +125,176 @@ def test_a_created_task_is_there(alice: Client, todoist: TodoistStandin):
 
     stored = todoist.tasks[task["id"]]
     assert (stored["content"], stored["due"]["date"], stored["priority"]) == ("Buy bread", "2026-12-01", 4)
+    assert task == run(alice, "get_task", task_id=task["id"])
 
 
-def test_two_ways_to_say_when_are_refused(alice: Client):
+def test_the_same_call_again_makes_no_second_task(alice: Client, todoist: TodoistStandin):
+    first, again = (run(alice, "create_task", content="Buy bread") for _ in range(2))
+
+    assert first == again
+    assert len(todoist.tasks) == 4
+
+
+def test_an_answer_lost_on_the_way_makes_no_second_task(alice: Client, todoist: TodoistStandin):
+    todoist.lose_next("/api/v1/sync")
+
+    task = run(alice, "create_task", content="Buy bread")
+
+    assert [each["id"] for each in todoist.tasks.values() if each["content"] == "Buy bread"] == [task["id"]]
+
+
+def test_a_recurring_task_moves_on_once_for_each_call(alice: Client, todoist: TodoistStandin):
+    task = run(alice, "create_task", content="Water the tulips", due_string="every day")
+    todoist.lose_next("/api/v1/sync")
+
+    run(alice, "complete_task", task_id=task["id"], key=KEYS[1])
+
+    moved = date.fromisoformat(todoist.tasks[task["id"]]["due"]["date"])
+    assert (moved - date.fromisoformat(task["due"])).days == 1
+
+
+def test_what_an_earlier_try_made_is_not_guessed():
+    with pytest.raises(Refused, match="earlier try"):
+        replay(plugin, "create_task", "task_created_by_an_earlier_try")
+
+
+def test_who_may_only_add_gets_the_task_as_it_was_asked_for(todoist: TodoistStandin):
+    token = todoist.grant("task:add").access
+    adds_only = signed_in(plugin, todoist, "oauth", access_token=token)
+
+    task = run(adds_only, "create_task", content="Buy bread", due_date="2026-12-01", labels=["shop"])
+
+    assert (task["content"], task["due"], task["labels"]) == ("Buy bread", "2026-12-01", ["shop"])
+    assert task["id"] in todoist.tasks
+
+
+@pytest.mark.parametrize("action", ["create_task", "update_task"])
+def test_two_ways_to_say_when_are_refused(alice: Client, action: str):
+    which = {"content": "Buy bread"} if action == "create_task" else {"task_id": MILK}
+
     with pytest.raises(Refused, match="not both") as refusal:
-        run(alice, "create_task", content="Buy bread", due_string="today", due_date="2026-12-01")
+        run(alice, action, **which, due_string="today", due_date="2026-12-01")
 
     assert refusal.value.field == "due_date"
-
-
-@pytest.mark.parametrize("payload", ["complete_task", "task_completed_without_a_body"])
-def test_both_answers_to_closing_a_task_are_taken(payload: str):
-    assert replay(plugin, "complete_task", payload) == {"id": "6XGgmFVcrG5RRjWC", "completed": True}
 
 
 def test_a_task_is_completed_and_opened_again(alice: Client, todoist: TodoistStandin):
     run(alice, "complete_task", task_id=MILK)
     assert todoist.tasks[MILK]["checked"]
 
-    assert run(alice, "reopen_task", task_id=MILK) == {"id": MILK, "completed": False}
+    assert run(alice, "reopen_task", task_id=MILK, key=KEYS[1]) == {"id": MILK, "completed": False}
     assert not todoist.tasks[MILK]["checked"]
 
 
-@pytest.mark.parametrize("action", ["create_task", "complete_task"])
-def test_a_write_that_may_have_arrived_is_not_sent_again(alice: Client, todoist: TodoistStandin, action: str):
+def test_a_task_is_changed_and_only_where_it_was_asked_for(alice: Client, todoist: TodoistStandin):
+    changed = run(alice, "update_task", task_id=MILK, content="Buy oat milk", priority=3)
+
+    assert (changed["content"], changed["priority"], changed["labels"]) == ("Buy oat milk", 3, ["shop"])
+    assert changed["due"]
+
+
+def test_no_date_takes_the_date_away(alice: Client):
+    assert run(alice, "update_task", task_id=MILK, due_string="no date")["due"] is None
+
+
+def test_changing_nothing_is_refused(alice: Client, todoist: TodoistStandin):
+    with pytest.raises(Refused, match="what to change"):
+        run(alice, "update_task", task_id=MILK)
+
+    assert todoist.requests == []
+
+
+def test_a_task_moves_with_its_subtasks(alice: Client, todoist: TodoistStandin):
+    below = run(alice, "create_task", content="Oat milk", parent_id=MILK)
+
+    moved = run(alice, "move_task", task_id=MILK, project_id=GARDEN, key=KEYS[1])
+
+    assert (moved["project_id"], todoist.tasks[below["id"]]["project_id"]) == (GARDEN, GARDEN)
+
+
+@pytest.mark.parametrize("places", [{}, {"project_id": GARDEN, "parent_id": TULIPS}])
+def test_a_task_moves_to_one_place(alice: Client, places: dict[str, str]):
+    with pytest.raises(Refused, match="one of"):
+        run(alice, "move_task", task_id=MILK, **places)
+
+
+def test_a_deleted_task_is_gone_and_deleting_it_again_does_nothing(alice: Client, todoist: TodoistStandin):
+    first, again = (run(alice, "delete_task", task_id=MILK) for _ in range(2))
+
+    assert first == again == {"id": MILK, "deleted": True}
+    assert MILK not in todoist.tasks
+
+
+def test_only_who_may_delete_deletes(todoist: TodoistStandin):
+    token = todoist.grant("data:read_write").access
+
+    with pytest.raises(Refused, match="data:delete"):
+        run(signed_in(plugin, todoist, "oauth", access_token=token), "delete_task", task_id=MILK)
+
+    assert plugin.actions["delete_task"].verb == "destructive"
+
+
+def test_a_line_in_todoists_shorthand_becomes_a_task(alice: Client):
+    task = run(alice, "quick_add_task", text="Sweep #Home @chore p1")
+
+    assert (task["content"], task["project_id"], task["labels"], task["priority"]) == (
+        "Sweep",
+        HOME,
+        ["chore"],
+        4,
+    )
+
+
+def test_a_quick_add_that_may_have_arrived_is_not_sent_again(alice: Client, todoist: TodoistStandin):
     todoist.fail_next(502, "Bad gateway")
-    arguments = {"content": "Buy bread"} if action == "create_task" else {"task_id": MILK}
 
     with pytest.raises(TryLater) as trouble:
-        run(alice, action, **arguments)
+        run(alice, "quick_add_task", text="Sweep")
 
     assert trouble.value.sent
     assert len(todoist.requests) == 1
+
+
+def test_only_the_quick_add_may_not_be_repeated_after_a_crash():
+    writing = {name: action for name, action in plugin.actions.items() if action.verb != "run"}
+
+    assert [name for name, action in writing.items() if not action.idempotent] == ["quick_add_task"]
+
+
+def test_what_was_done_is_listed_by_day(alice: Client):
+    run(alice, "complete_task", task_id=MILK)
+    yesterday = (datetime.now(UTC) - timedelta(days=1)).date().isoformat()
+
+    done = run(alice, "list_completed_tasks", since=yesterday)["tasks"]
+    elsewhere = run(alice, "list_completed_tasks", since=yesterday, project_id=GARDEN)["tasks"]
+
+    assert [(task["content"], task["is_completed"]) for task in done] == [("Buy milk", True)]
+    assert elsewhere == []
+
+
+@pytest.mark.parametrize(("since", "until"), [("2026-11-02", "2026-11-01"), ("2026-01-01", "2026-11-01")])
+def test_a_time_todoist_would_not_answer_for_is_refused(alice: Client, since: str, until: str):
+    with pytest.raises(Refused):
+        run(alice, "list_completed_tasks", since=since, until=until)
+
+
+def test_sections_and_labels_are_listed(alice: Client):
+    assert [one["name"] for one in run(alice, "list_sections", project_id=HOME)["sections"]] == ["Shelf"]
+    assert [one["name"] for one in run(alice, "list_labels")["labels"]] == ["shop", "money"]
+    assert [choice.label for choice in plugin.discoveries["labels"](alice)] == ["shop", "money"]
+
+
+def test_a_comment_is_made_once_and_read(alice: Client):
+    first, again = (run(alice, "add_comment", task_id=MILK, content="Oat is fine") for _ in range(2))
+
+    assert first == again
+    assert run(alice, "list_comments", task_id=MILK)["comments"] == [first]
+    assert first["task_id"] == MILK
+
+
+def test_comments_are_on_one_thing(alice: Client):
+    with pytest.raises(Refused):
+        run(alice, "list_comments")
 
 
 @pytest.mark.parametrize("task_id", ["../user", "6X?x=1", "a/b", ""])
@@ -204,6 +345,37 @@ def test_todoists_words_and_the_argument_at_fault_are_passed_on():
 def test_a_token_that_may_only_add_tasks_is_told_what_it_lacks():
     with pytest.raises(Refused, match="Needs scope data:read"):
         replay(plugin, "list_projects", "token_may_only_add_tasks")
+
+
+def test_a_failed_command_comes_with_status_200():
+    with pytest.raises(Refused, match="Task not found") as refusal:
+        replay(plugin, "complete_task", "command_failed")
+
+    assert refusal.value.status == 404
+
+
+@pytest.mark.parametrize("body", [[], {}, {"sync_status": {}}, {"sync_status": {REQUEST_KEY: "perhaps"}}])
+def test_an_answer_that_does_not_say_what_became_of_it_is_tried_later(
+    alice: Client, todoist: TodoistStandin, body: object
+):
+    todoist.fail_next(200, body)
+
+    with pytest.raises(TryLater, match="cannot read"):
+        run(alice, "complete_task", task_id=MILK)
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"), [(401, Reconnect), (429, TryLater), (500, TryLater), (403, Refused)]
+)
+def test_a_failed_command_means_what_its_status_means(
+    alice: Client, todoist: TodoistStandin, status: int, kind: type[Exception]
+):
+    failure = {"error": "No", "error_code": 1, "error_tag": "NO", "http_code": status}
+    told = failure | {"error_extra": {"retry_after": 3}}
+    todoist.fail_next(200, {"sync_status": {REQUEST_KEY: told}})
+
+    with pytest.raises(kind):
+        run(alice, "complete_task", task_id=MILK)
 
 
 def test_a_task_that_is_gone_is_refused(alice: Client):
