@@ -64,6 +64,7 @@ class WebhookEndpoint(models.Model):
     last_delivery_at = models.DateTimeField(null=True)
     caught_up_at = models.DateTimeField(null=True)  # by a sync, where deliveries were missing
     refused_count = models.PositiveIntegerField(default=0)
+    refused_at = models.DateTimeField(null=True)  # when the audit was last told
     created_by = models.CharField(max_length=160, blank=True)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 

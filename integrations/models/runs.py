@@ -79,9 +79,10 @@ class ActionRun(models.Model):
         return f"{self.plugin}.{self.action} ({self.state})"
 
     def finish(self, state: str, answer: dict[str, Any], status_code: int) -> None:
+        """The end: the answer is kept, the arguments are not."""
         self.state, self.answer, self.status_code = state, answer, status_code
-        self.finished_at = timezone.now()
-        self.save(update_fields=["state", "answer", "status_code", "finished_at"])
+        self.arguments, self.finished_at = None, timezone.now()
+        self.save(update_fields=["state", "answer", "status_code", "arguments", "finished_at"])
 
     def move(self, *, before: str, after: str, **values: Any) -> bool:
         """From one state to the next, once: False where somebody else was first."""

@@ -42,6 +42,7 @@ class Action:
     scopes: tuple[str, ...] = ()
     title: str = ""
     try_with: Mapping[str, Any] | None = None  # arguments of a harmless first call
+    idempotent: bool = False  # the vendor drops a repeat of the same request_key
 
     @cached_property
     def _parameters(self) -> tuple[type[BaseModel], str | None]:
@@ -103,6 +104,7 @@ class Plugin:
     (`provider="google"`) leaves `auth` empty and shares the family's. `scopes` (scope: label) are asked for
     when it is connected by OAuth, the least it is useful with; `more_scopes` only where a person ticks them.
     `nothing_to_list`: why there is no discovery, where the vendor's API lists nothing to choose from.
+    `proxy_url`: below which the proxy reaches, where that is less than `base_url`.
     """
 
     def __init__(
@@ -130,6 +132,7 @@ class Plugin:
         scopes: Mapping[str, str] | None = None,
         more_scopes: Mapping[str, str] | None = None,
         nothing_to_list: str = "",
+        proxy_url: str = "",
     ) -> None:
         self.slug, self.name, self.description = slug, name, description
         self.provider, self.base_url = provider or slug, base_url
@@ -138,7 +141,7 @@ class Plugin:
         self.actions: dict[str, Action] = {}
         self.discoveries: dict[str, Callable[[Client], Sequence[Choice]]] = {}
         self.health_function: HealthFunction | None = None
-        self.nothing_to_list = nothing_to_list
+        self.nothing_to_list, self.proxy_url = nothing_to_list, proxy_url or base_url
         self.syncs: dict[str, Sync] = {}
         self.webhook: Webhook | None = None
         kinds = tuple(auth) if isinstance(auth, Sequence) else (auth,)
@@ -166,14 +169,19 @@ class Plugin:
         scopes: Sequence[str] = (),
         title: str = "",
         try_with: Mapping[str, Any] | None = None,
+        idempotent: bool = False,
     ) -> Callable[[Function], Function]:
-        """Make the function an action. Its docstring is what agents choose by."""
+        """Make the function an action. Its docstring is what agents choose by.
+
+        `idempotent`: it hands its RequestKey to the vendor, who does nothing at a second call with the same
+        one and answers as at the first. Such a write may be repeated after a crash.
+        """
 
         def register(function: Function) -> Function:
             name = function.__name__
             words = title or name.replace("_", " ").capitalize()
             self.actions[name] = Action(
-                name, self, function, writes, destroys, tuple(scopes), words, try_with
+                name, self, function, writes, destroys, tuple(scopes), words, try_with, idempotent
             )
             return function
 

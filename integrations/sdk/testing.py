@@ -10,8 +10,8 @@ A payload is a JSON file; `payloads/create_task.json` beside the plugin may hold
     }
 
 What the request names must match what goes out; of objects only the keys it names. A list of such objects is
-played one after the other. A response without "body" has none. What a family has in common lies in the
-payloads of its provider's folder.
+played one after the other. A response that is no JSON has "text" instead of "body"; without either it is
+empty. What a family has in common lies in the payloads of its provider's folder.
 """
 
 from __future__ import annotations
@@ -62,6 +62,8 @@ class Exchange:
         if "body" in self.response:
             content = json.dumps(self.response["body"]).encode()
             headers = {"Content-Type": "application/json", **headers}
+        elif "text" in self.response:
+            content = self.response["text"].encode()
         return Response(self.response["status"], Headers(headers), content, url=url, name=name)
 
 

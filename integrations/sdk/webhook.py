@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 from typing import Any, Literal
+from urllib.parse import parse_qs
 
 from integrations.sdk.facts import Step
 from integrations.sdk.sync import Item
@@ -22,20 +23,26 @@ from navi.net.client import Client
 
 @dataclass(frozen=True)
 class Incoming:
-    """One request as it came. `body` is exactly the bytes that were signed."""
+    """One request as it came. `body` is exactly the bytes that were signed, `url` our public address."""
 
     method: str
     headers: Headers
     query: Mapping[str, str]
     body: bytes
+    url: str = ""
 
     @cached_property
     def data(self) -> Any:
         """The body as JSON (a form's `payload` field too); {} where it is none. Never raises."""
         try:
-            return json.loads(self.body)
+            return json.loads(form_payload(self.body) if self.is_form else self.body)
         except (ValueError, RecursionError):
             return {}
+
+    @property
+    def is_form(self) -> bool:
+        kind = self.headers.get("Content-Type", "").partition(";")[0]
+        return kind.strip().lower() == "application/x-www-form-urlencoded"
 
     def said(self, *path: str) -> str:
         """The text at a place in the body; "" where there is none."""
@@ -45,6 +52,11 @@ class Incoming:
         return str(found) if isinstance(found, str | int) and not isinstance(found, bool) else ""
 
 
+def form_payload(body: bytes) -> str:
+    """The form field in which GitHub and Slack put their JSON; "" where there is none. Raises ValueError."""
+    return parse_qs(body.decode(), max_num_fields=100).get("payload", [""])[0]
+
+
 # --- how it proves itself
 
 
@@ -52,10 +64,11 @@ class Incoming:
 class Hmac:
     """A keyed hash over the body, or over pieces of which the body is one.
 
-    `signed`: literal texts and the places {body}, {timestamp}, {id}. `timestamp_in`: the header that holds it,
-    or with `timestamp_field` the field of the JSON body; `tolerance` seconds old or ahead at most.
+    `signed`: literal texts and the places {body}, {timestamp}, {id}, {method}, {url}. `timestamp_in`: the
+    header that holds it (in a piece that begins with `timestamp_prefix`, where it holds more), or with
+    `timestamp_field` the field of the JSON body; `tolerance` seconds old or ahead at most, 0: not looked at.
     `id_header` fills {id}. `several`: the header holds more than one, with this between them; with `prefix`
-    only those that begin so count. `secret_form`: "text", or "whsec" (base64 after that prefix).
+    only those that begin so count. `secret_form`: "text", "base64", or "whsec" (base64 after that prefix).
     """
 
     header: str
@@ -64,17 +77,21 @@ class Hmac:
     algorithm: Literal["sha256", "sha1"] = "sha256"
     signed: tuple[str, ...] = ("{body}",)
     timestamp_in: str = ""
+    timestamp_prefix: str = ""
     timestamp_field: str = ""
     timestamp_unit: Literal["s", "ms"] = "s"
     tolerance: float = 0.0
     id_header: str = ""
     several: str = ""
-    secret_form: Literal["text", "whsec"] = "text"
+    secret_form: Literal["text", "base64", "whsec"] = "text"
 
 
 @dataclass(frozen=True)
 class SharedToken:
-    """The secret itself, sent back in a header or in a field of the body (dotted). Nothing is signed."""
+    """The secret itself, sent back in a header or in a field of the body (dotted). Nothing is signed.
+
+    Where the field's path leads through a list, every element must hold it.
+    """
 
     header: str = ""
     field: str = ""
@@ -117,13 +134,17 @@ class Greeting:
 
 @dataclass(frozen=True)
 class Event:
-    """A delivery that was proven and kept, handed to the plugin: `resource` is what the endpoint is for."""
+    """A delivery that was proven and kept, handed to the plugin: `resource` is what the endpoint is for.
+
+    `account` is the vendor's id of the connected account, for vendors that send all accounts to one address.
+    """
 
     type: str
     id: str
     incoming: Incoming
     resource: str = ""
     registration: Mapping[str, Any] = field(default_factory=dict)
+    account: str = ""
 
     @property
     def data(self) -> Any:
