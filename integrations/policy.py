@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 from django.db import connection as database
@@ -14,7 +14,7 @@ from credentials.models import Connection, Secret
 from integrations.models import IntegrationDefault
 from integrations.models import Provider as ProviderRow
 from integrations.registry import Entry
-from integrations.sdk import Defaults
+from integrations.sdk import Defaults, Plugin
 from navi.audit.actor import Actor
 from navi.audit.problems import Problem
 from navi.projects import roles
@@ -47,6 +47,7 @@ class Effective:
     origin: Mapping[str, str]
     is_blocked: bool = False
     blocked_reason: str = ""
+    off_name: str = ""  # of the plugin that is switched off while its provider is on
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,9 @@ class Standing:
     operator: ProviderRow | None
     person: Toggles
     project: Toggles
+    # By the plugin's slug, what the person and what the project set for it alone.
+    of_plugins: Mapping[str, tuple[Toggles, Toggles]] = field(default_factory=dict)
+    may_be_ruled: bool = True  # False: it is known that no rule of the project asks or denies anything
 
     @property
     def effective(self) -> Effective:
@@ -79,33 +83,61 @@ class Standing:
         blocked = (row.is_blocked, row.blocked_reason) if row else (False, "")
         return Effective(**values, origin=origin, is_blocked=blocked[0], blocked_reason=blocked[1])
 
+    def effective_of(self, plugin: Plugin) -> Effective:
+        """What holds for one plugin of a family: it can be off where its provider is on, never the reverse."""
+        effective = self.effective
+        person, project = self.of_plugins.get(plugin.slug, (Toggles(), Toggles()))
+        own = {name: first_said(name, (("project", project), ("global", person))) for name in NAMES}
+        off = {name: level for name, (level, value) in own.items() if value is False}
+        off = {name: level for name, level in off.items() if getattr(effective, name)}
+        switches: dict[str, Any] = dict.fromkeys(off, False)
+        return replace(
+            effective, **switches, origin={**effective.origin, **off},
+            off_name=plugin.name if "enabled" in off else "",
+        )  # fmt: skip
+
+
+def first_said(name: str, levels: Sequence[tuple[str, Toggles]]) -> tuple[str, bool | None]:
+    """The first level that says something about a switch, and what."""
+    said = ((level, getattr(toggles, name)) for level, toggles in levels)
+    return next((one for one in said if one[1] is not None), ("", None))
+
 
 def standings(found: list[Entry], *, project_id: uuid.UUID, user_id: uuid.UUID | None) -> dict[str, Standing]:
     """The standing of every provider in this project: two queries, however many providers."""
     operators = {row.slug: row for row in ProviderRow.objects.all()}
     own = Q(user_id=user_id) if user_id else Q(pk__in=[])
-    rows = IntegrationDefault.objects.filter(Q(project_id=project_id) | own, plugin="")
-    by_place = {(row.provider, row.project_id is not None): row for row in rows}
+    rows: dict[str, list[IntegrationDefault]] = {}
+    for row in IntegrationDefault.objects.filter(Q(project_id=project_id) | own):
+        rows.setdefault(row.provider, []).append(row)
     return {
-        entry.slug: Standing(
-            entry.provider.defaults,
-            operators.get(entry.slug),
-            Toggles.of(by_place.get((entry.slug, False))),
-            Toggles.of(by_place.get((entry.slug, True))),
-        )
-        for entry in found
+        entry.slug: standing_in(entry, operators.get(entry.slug), rows.get(entry.slug, [])) for entry in found
     }
 
 
 def standing(entry: Entry, *, project_id: uuid.UUID, user_id: uuid.UUID | None) -> Standing:
     """The standing of one provider: two queries."""
     own = Q(user_id=user_id) if user_id else Q(pk__in=[])
-    rows = IntegrationDefault.objects.filter(Q(project_id=project_id) | own, plugin="", provider=entry.slug)
-    by_place = {row.project_id is not None: row for row in rows}
-    operator = ProviderRow.objects.filter(slug=entry.slug).first()
-    return Standing(
-        entry.provider.defaults, operator, Toggles.of(by_place.get(False)), Toggles.of(by_place.get(True))
-    )
+    rows = IntegrationDefault.objects.filter(Q(project_id=project_id) | own, provider=entry.slug)
+    return standing_in(entry, ProviderRow.objects.filter(slug=entry.slug).first(), rows)
+
+
+def standing_in(entry: Entry, operator: ProviderRow | None, rows: Iterable[IntegrationDefault]) -> Standing:
+    """The standing by these rows of one provider and its plugins."""
+    by_place = {(row.plugin, row.project_id is not None): Toggles.of(row) for row in rows}
+    person, project = by_place.get(("", False), Toggles()), by_place.get(("", True), Toggles())
+    of_plugins = {
+        slug: (by_place.get((slug, False), Toggles()), by_place.get((slug, True), Toggles()))
+        for slug, _ in by_place
+        if slug
+    }
+    return Standing(entry.provider.defaults, operator, person, project, of_plugins)
+
+
+def is_on(entry: Entry, plugin: Plugin, *, project_id: uuid.UUID) -> bool:
+    """May it work by itself in this project, for nobody in particular (syncs, webhooks)? Two queries."""
+    effective = standing(entry, project_id=project_id, user_id=None).effective_of(plugin)
+    return effective.enabled and not effective.is_blocked and not entry.provider.awaits_approval
 
 
 WITH_STANDING = WrittenOut(
@@ -113,7 +145,9 @@ WITH_STANDING = WrittenOut(
     "c",
     """
     SELECT {columns}, s.seal_owner, s.fields, of_project.enabled, of_person.enabled,
-           operator.enabled, operator.is_blocked, operator.blocked_reason
+           operator.enabled, operator.is_blocked, operator.blocked_reason,
+           EXISTS (SELECT 1 FROM integrations_actionrule rule
+                    WHERE rule.project_id = %s AND rule.effect <> 'allow')
       FROM credentials_connection c
       LEFT JOIN credentials_secret s ON s.id = c.current_id
       LEFT JOIN integrations_integrationdefault of_project
@@ -137,6 +171,7 @@ class Beside(NamedTuple):
     by_operator: bool | None
     is_blocked: bool | None
     blocked_reason: str | None
+    may_be_ruled: bool
 
 
 def candidates_with_standing(
@@ -147,7 +182,7 @@ def candidates_with_standing(
     project, user = prepared(project_id, database), prepared(user_id, database)
     found = [
         (row, Beside(*beside))
-        for row, beside in WITH_STANDING.rows([project, user, entry.slug, project, user])
+        for row, beside in WITH_STANDING.rows([project, project, user, entry.slug, project, user])
     ]
     standing = standing_beside(found[0][1], entry) if found else None
     return [with_secret(row, beside) for row, beside in found], standing
@@ -171,7 +206,8 @@ def standing_beside(beside: Beside, entry: Entry) -> Standing:
         blocked_reason=beside.blocked_reason or "",
     )
     person, project = Toggles(truth(beside.by_person)), Toggles(truth(beside.by_project))
-    return Standing(entry.provider.defaults, operator, person, project)
+    may_be_ruled = bool(beside.may_be_ruled)
+    return Standing(entry.provider.defaults, operator, person, project, may_be_ruled=may_be_ruled)
 
 
 def truth(value: Any) -> bool | None:
@@ -230,7 +266,8 @@ def check_open(entry: Entry, effective: Effective) -> None:
     if not effective.enabled:
         where = {"project": "in this project", "global": "for all your projects"}
         place = where.get(effective.origin["enabled"], "by default")
-        raise Problem("disabled", f"{entry.name} is switched off {place}.", provider=entry.slug)
+        name = effective.off_name or entry.name
+        raise Problem("disabled", f"{name} is switched off {place}.", provider=entry.slug)
     check_approved(entry)
 
 

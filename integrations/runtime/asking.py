@@ -17,7 +17,7 @@ from django.utils import timezone
 from credentials import waiting
 from credentials.models import Connection, ConnectRequest
 from integrations.registry import Entry
-from integrations.runtime.execute import lacking_of
+from integrations.runtime.plan import lacking_of
 from navi.audit.actor import Actor
 from navi.audit.problems import Problem
 from navi.audit.record import record

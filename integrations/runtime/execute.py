@@ -2,187 +2,190 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any
 
-from django.db import IntegrityError, transaction
-from django.utils import timezone
 from pydantic_core import to_jsonable_python
 
-from credentials.models import Connection
-from integrations import registry
+from credentials.failpoints import reach
 from integrations.models import ActionRun
-from integrations.registry import Entry
-from integrations.runtime import grants, recovery
-from integrations.runtime.reach import client_for, permitted
+from integrations.runtime import grants, holding, recovery, runs
+from integrations.runtime.plan import Plan, prepare
+from integrations.runtime.reach import client_for
+from integrations.runtime.runs import State, Waits
 from integrations.runtime.vendor import understood, without_secrets
-from integrations.sdk import Action, Blocked, Call, Client, Reconnect, Refused, Result, TryLater, VendorError
+from integrations.sdk import (
+    Blocked,
+    Call,
+    Client,
+    InvalidArguments,
+    Reconnect,
+    Refused,
+    Result,
+    TryLater,
+    VendorError,
+)
+from navi.audit.actor import Actor
 from navi.audit.problems import Problem
-from navi.audit.record import Record, recorded
+from navi.audit.record import recorded
 from navi.net.errors import OF_THE_ANSWER
 
-CUT_OFF_AFTER = timedelta(minutes=2)
-
-
-@dataclass(frozen=True)
-class Plan:
-    """A call that may happen: what, with which arguments, as which account."""
-
-    call: Call
-    entry: Entry
-    action: Action
-    arguments: Mapping[str, Any]
-    connection: Connection
-    client: Client
-    generation: int  # of the credentials that the client carries
+PASSING = {"busy", "sealed", "audit_unavailable", "vendor_unavailable", "rate_limited"}
 
 
 def run(call: Call) -> Result:
-    """Run one action. Raises Problem, InvalidArguments or VendorError; each is remembered like a success."""
+    """Run one action. Raises Problem, InvalidArguments or VendorError; each is remembered like a success.
+
+    Raises Waits where a rule asks a person first.
+    """
     with recorded("action.run", actor=call.actor, project=call.project) as record:
         plan = prepare(call, record)
-        run, is_ours = claim(plan)
-        return ask_vendor(plan, run) if is_ours else replay(plan, run)
+        kept = runs.earlier(plan) or (holding.hold(plan) if plan.ruling.asks else None)
+        if kept is None:
+            return sent(plan)
+        if kept.state not in runs.UNSENT:
+            return answered(plan, kept)
+        record.is_told = True
+    return go_on(kept, call.actor)
 
 
-def prepare(call: Call, record: Record) -> Plan:
-    """Find, validate, check, resolve: everything before the vendor is asked."""
-    record.plugin, record.action = call.plugin, call.action
-    entry, action = registry.action(call.plugin, call.action, call.project.pk)
-    record.provider = entry.slug
-    connection = record.connection = permitted(call, entry, action.verb)
-    arguments = action.validate(call.arguments)
-    check_granted(action, connection, entry)
-    client = client_for(connection, entry, base_url=action.plugin.base_url)
-    return Plan(call, entry, action, arguments, connection, client, connection.generation)
+def sent(plan: Plan) -> Result:
+    """The usual way: whoever writes the run's row first asks the vendor.
+
+    All that can fail, wait or renew comes before the row; once it stands, the vendor may have got the call.
+    """
+    client = opened(plan)
+    reach("action.before_send")
+    row, is_ours = runs.claim(plan)
+    return ask_vendor(plan, row, client) if is_ours else answered(plan, row)
 
 
-def check_granted(action: Action, connection: Connection, entry: Entry) -> None:
-    """Scopes are known only where the vendor tells them; an API key without any is let through."""
-    lacking = lacking_of(action.scopes, connection, entry)
-    if lacking:
-        words = f"The connected {entry.name} account has not granted {', '.join(lacking)}. Reconnect and allow it."
-        raise Problem(
-            "missing_scopes", words, missing_scopes=lacking, provider=entry.slug, connection_id=connection.pk
-        )
+def opened(plan: Plan) -> Client:
+    return client_for(plan.connection, plan.entry, base_url=plan.action.plugin.base_url)
 
 
-def lacking_of(scopes: Sequence[str], connection: Connection, entry: Entry) -> list[str]:
-    """Which of these the account has not granted, as far as that is known."""
-    if not connection.scopes:
-        return []
-    granted = entry.covered(connection)
-    return [scope for scope in scopes if scope not in granted]
+def answered(plan: Plan, row: ActionRun) -> Result:
+    """The answer of a run that began before; one that was cut off is done again where the vendor does it once."""
+    row = runs.settled(row)
+    if may_repeat(plan, row):
+        client = opened(plan)
+        if runs.taken_over(row):
+            return ask_vendor(plan, row, client)
+        row = runs.again(row.pk)
+    return runs.replay(row, plan.entry)
 
 
-# --- one run per idempotency key
+def may_repeat(plan: Plan, row: ActionRun) -> bool:
+    is_open = runs.is_cut_off(row) or row.state == State.OUTCOME_UNKNOWN
+    return is_open and is_safe_twice(plan) and row.connection_id == plan.connection.pk
 
 
-def claim(plan: Plan) -> tuple[ActionRun, bool]:
-    """The run's row, and whether it is ours. A write's row exists before anything is sent."""
-    run = new_run(plan)
-    if plan.action.verb == "run" and run.idempotency_key is None:
-        return run, True
+def is_safe_twice(plan: Plan) -> bool:
+    return plan.action.idempotent or plan.action.verb == "run"
+
+
+# --- calls that were kept
+
+
+def go_on(row: ActionRun, actor: Actor) -> Result:
+    """Where a kept call has come to: it is done now, or it still waits (raises Waits)."""
+    row = holding.in_time(row)
+    if row.state == State.APPROVED:
+        return carry_out(row, actor)
+    return runs.replay(row, holding.entry_of(row))
+
+
+def carry_out(row: ActionRun, actor: Actor) -> Result:
+    """Do a kept call exactly as it was kept, once, as far as its actor may now. Raises as `run` does."""
+    before = row.state
+    detail = {"run": str(row.pk), "arguments_hash": row.arguments_hash}
+    with recorded("action.run", actor=actor, project=row.project, detail=detail) as record:
+        try:
+            plan = prepare(holding.call_of(row, actor), record)
+            holding.check_word(row, plan)
+            client = opened(plan)
+        except Waits:
+            record.is_told = True
+            raise
+        except (Problem, VendorError, InvalidArguments) as error:
+            if not is_passing(error):
+                holding.refuse(row, error)
+            raise
+        reach("action.before_send")
+        if not holding.begun(row, before):
+            return answered(plan, runs.again(row.pk))
+        return ask_vendor(plan, row, client, before=before)
+
+
+def pick_up(row: ActionRun, actor: Actor) -> Result:
+    """The answer of a kept call that began; where it was cut off and the vendor does it once, it is done again."""
+    row = runs.settled(row)
+    if not (runs.is_cut_off(row) and row.arguments):
+        return runs.replay(row, holding.entry_of(row))
+    with recorded("action.run", actor=actor, project=row.project, detail={"run": str(row.pk)}) as record:
+        return answered(prepare(holding.call_of(row, actor), record), row)
+
+
+def is_passing(error: Exception) -> bool:
+    """May the same call work later, without anybody doing anything?"""
+    if isinstance(error, VendorError):
+        return isinstance(error, TryLater)
+    return isinstance(error, Problem) and error.code in PASSING
+
+
+# --- the vendor
+
+
+def ask_vendor(plan: Plan, row: ActionRun, client: Client, *, before: str = "") -> Result:
+    """Call the plugin's function with a client that carries the secret, and keep the answer.
+
+    `before`: the state that a kept call goes back to where the vendor got nothing.
+    """
     try:
-        with transaction.atomic():
-            run.save(force_insert=True)
-    except IntegrityError:
-        return earlier(run), False
-    return run, True
-
-
-def new_run(plan: Plan) -> ActionRun:
-    call = plan.call
-    return ActionRun(
-        project_id=call.project.pk, seal_owner=call.project.pk, actor_id=call.actor.id, actor_label=call.actor.label,
-        plugin=call.plugin, action=call.action, connection=plan.connection,
-        idempotency_key=call.idempotency_key, arguments_hash=hash_of(call),
-    )  # fmt: skip
-
-
-def hash_of(call: Call) -> str:
-    said = json.dumps([call.connection, dict(call.arguments)], sort_keys=True, default=str)
-    return hashlib.sha256(said.encode()).hexdigest()
-
-
-def earlier(run: ActionRun) -> ActionRun:
-    """The run that used this idempotency key before. Raises Problem where it was for something else."""
-    same = {"actor_id": run.actor_id, "plugin": run.plugin, "action": run.action}
-    found = ActionRun.objects.filter(**same, idempotency_key=run.idempotency_key).first()
-    if found is None:
-        raise Problem("busy", "The same call has just ended. Ask again.")
-    if found.arguments_hash != run.arguments_hash:
-        words = "This Idempotency-Key was used before with other arguments. Use a new one."
-        raise Problem("idempotency_conflict", words)
-    return found
-
-
-def replay(plan: Plan, run: ActionRun) -> Result:
-    """The stored answer of an earlier run with the same key; the vendor is not asked again."""
-    if run.state == ActionRun.State.RUNNING:
-        if run.started_at > timezone.now() - CUT_OFF_AFTER:
-            raise Problem("busy", "The same call is under way. Ask again in a moment.")
-        run.finish(ActionRun.State.OUTCOME_UNKNOWN, {}, 502)
-    if run.state == ActionRun.State.OUTCOME_UNKNOWN:
-        raise unknown_outcome(plan)
-    answer = run.answer.reveal() or {}
-    if "error" in answer:
-        raise Problem(answer["error"]["code"], answer["error"]["message"], provider=plan.entry.slug)
-    return Result(answer.get("result"), run.pk, run.connection_id, is_replay=True)
-
-
-def unknown_outcome(plan: Plan) -> Problem:
-    words = (
-        f"The call to {plan.entry.name} was cut off; it may have happened. Look there before repeating it."
-    )
-    return Problem("outcome_unknown", words, provider=plan.entry.slug)
-
-
-def ask_vendor(plan: Plan, run: ActionRun) -> Result:
-    """Call the plugin's function with a client that carries the secret, and keep the answer."""
-    try:
-        value = said(plan, run)
+        value = said(plan, row, client)
     except VendorError as error:
         recovery.note_failure(plan.connection, error)
-        raise failed(plan, run, recovery.of_connection(error, plan.connection)) from None
+        raise failed(plan, row, recovery.of_connection(error, plan.connection), before) from None
+    reach("action.after_send")
     recovery.note_success(plan.connection)
-    keep(run, ActionRun.State.SUCCEEDED, {"result": value}, 200)
-    return Result(value, run.pk, plan.connection.pk)
+    runs.keep(row, State.SUCCEEDED, {"result": value}, 200)
+    reach("action.after_answer")
+    return Result(value, row.pk, plan.connection.pk)
 
 
-def said(plan: Plan, run: ActionRun) -> Any:
+def said(plan: Plan, row: ActionRun, client: Client) -> Any:
     """What the vendor said; a token that it refuses is renewed once. A refused token did nothing yet."""
+    generation = plan.connection.generation
     try:
-        return acted(plan, run, plan.client)
+        return acted(plan, row, client)
     except Reconnect as error:
         if not grants.may_renew(plan.connection, plan.entry, error.status):
             raise
-        grants.kept_alive(plan.connection, plan.entry, refused_generation=plan.generation)
-        client = client_for(plan.connection, plan.entry, base_url=plan.action.plugin.base_url)
-        return acted(plan, run, client)
+        grants.kept_alive(plan.connection, plan.entry, refused_generation=generation)
+        return acted(plan, row, opened(plan))
 
 
-def acted(plan: Plan, run: ActionRun, client: Client) -> Any:
+def acted(plan: Plan, row: ActionRun, client: Client) -> Any:
     with understood(plan.entry.name):
-        found = plan.action.run(client, plan.arguments, request_key=plan.call.request_key(run.pk))
+        found = plan.action.run(client, plan.arguments, request_key=plan.call.request_key(row.pk))
         value = to_jsonable_python(found)
     return without_secrets(value, plan.entry, client)
 
 
-def failed(plan: Plan, run: ActionRun, error: VendorError) -> Exception:
+def failed(plan: Plan, row: ActionRun, error: VendorError, before: str) -> Exception:
     """The error to raise; a write that may have arrived has an unknown outcome, and is never repeated blindly."""
-    if plan.action.verb != "run" and may_have_arrived(error):
-        keep(run, ActionRun.State.OUTCOME_UNKNOWN, {}, 502)
-        return unknown_outcome(plan)
-    if not isinstance(error, Refused) and not run._state.adding:
-        run.delete()  # Nothing happened: the same key may try again.
+    is_doubtful = plan.action.verb != "run" and may_have_arrived(error)
+    if is_doubtful and not (before and plan.action.idempotent):
+        runs.keep(row, State.OUTCOME_UNKNOWN, {}, 502)
+        has_key = plan.call.idempotency_key is not None
+        return runs.unknown_outcome(plan.entry, may_repeat=has_key and plan.action.idempotent)
+    if before and isinstance(error, TryLater):
+        holding.give_back(row, before)
         return error
-    said = {"code": error.code, "message": error.message, "provider": plan.entry.slug}
-    keep(run, ActionRun.State.FAILED, {"error": said}, 422)
+    if not before and not isinstance(error, Refused) and not row._state.adding:
+        row.delete()  # Nothing happened: the same key may try again.
+        return error
+    said = runs.told(error, provider=plan.entry.slug)
+    runs.keep(row, State.FAILED, {"error": said}, runs.status_of(error))
     return error
 
 
@@ -191,12 +194,3 @@ def may_have_arrived(error: VendorError) -> bool:
     if isinstance(error, TryLater):
         return error.sent
     return isinstance(error, Blocked) and error.reason in OF_THE_ANSWER
-
-
-def keep(run: ActionRun, state: str, answer: dict[str, Any], status: int) -> None:
-    """Store the outcome. Of a read without a key only that it happened."""
-    if run._state.adding:
-        run.state, run.status_code, run.finished_at = state, status, timezone.now()
-        run.save(force_insert=True)
-        return
-    run.finish(state, answer, status)

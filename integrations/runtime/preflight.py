@@ -7,10 +7,11 @@ from typing import Any
 
 from credentials.models import Connection
 from credentials.resolve import connection_for
-from integrations import policy, registry
+from integrations import policy, registry, ruling
 from integrations.registry import Entry
-from integrations.runtime.execute import check_granted, lacking_of
+from integrations.runtime.plan import check_granted, lacking_of
 from integrations.runtime.recovery import next_step
+from integrations.sdk import Action
 from navi.audit.actor import Actor
 from navi.audit.problems import Problem
 
@@ -48,7 +49,7 @@ def obstacles(actor: Actor, project: Any, need: Mapping[str, Any]) -> Iterator[P
         return
     yield from lacking_scopes(need, connection, entry)
     for name in need["actions"]:
-        yield from obstacles_of_action(actor, project, name, connection, entry)
+        yield from obstacles_of_action(actor, project, name, connection, entry, standing)
 
 
 def lacking_scopes(need: Mapping[str, Any], connection: Connection, entry: Entry) -> Iterator[Problem]:
@@ -59,7 +60,7 @@ def lacking_scopes(need: Mapping[str, Any], connection: Connection, entry: Entry
 
 
 def obstacles_of_action(
-    actor: Actor, project: Any, name: str, connection: Connection, entry: Entry
+    actor: Actor, project: Any, name: str, connection: Connection, entry: Entry, standing: policy.Standing
 ) -> Iterator[Problem]:
     plugin, dot, action_name = name.rpartition(".")
     try:
@@ -67,7 +68,18 @@ def obstacles_of_action(
         if found.slug != entry.slug:
             words = f"The action {name} belongs to {found.name}. List it as a need of its own."
             raise Problem("invalid_input", words, field="actions")
+        policy.check_open(entry, standing.effective_of(action.plugin))
         policy.check_scope(actor, action.verb, entry.slug)
+        check_rules(actor, project, action)
         check_granted(action, connection, entry)
     except Problem as problem:
         yield problem
+
+
+def check_rules(actor: Actor, project: Any, action: Action) -> None:
+    """Raises Problem where a rule denies it, or has a person asked first."""
+    found = ruling.rules_for(actor, project.pk).ruling(action.plugin.slug, action.name)
+    ruling.check_allowed(found, provider=action.plugin.provider)
+    if found.asks:
+        words = f"{found.reason} Each call of {action.id} waits for a person."
+        raise Problem("approval_required", words, provider=action.plugin.provider)

@@ -121,7 +121,7 @@ def asked(
     connection: Connection, entry: Entry, plugin: Plugin, method: str, address: str, headers: Mapping[str, str],
     body: bytes | None,
 ) -> Forwarded:  # fmt: skip
-    client = client_for(connection, entry, base_url=plugin.base_url)
+    client = client_for(connection, entry, base_url=plugin.proxy_url)
     return streamed(client, entry, method, address, sendable(headers), body)
 
 

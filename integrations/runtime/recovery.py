@@ -95,6 +95,8 @@ def link_for(code: str, project_slug: str, provider: str, connection_id: object)
         "unauthenticated": f"{here}/agents",
         "vendor_unavailable": page,
         "rate_limited": page,
+        "approval_required": f"{here}/approvals",
+        "approval_denied": f"{here}/approvals",
     }
     return places.get(code) or f"{settings.BASE_URL}/help/errors#{code}"
 

@@ -9,7 +9,7 @@ from typing import Any
 from credentials.client import fields_of
 from credentials.models import Connection
 from credentials.resolve import Resolution, choose, usable
-from integrations import policy, registry
+from integrations import policy, registry, ruling
 from integrations.registry import Entry
 from integrations.runtime import recovery
 from integrations.runtime.grants import kept_alive
@@ -67,12 +67,14 @@ def note(
 
 
 def permitted(call: Call, entry: Entry) -> Connection:
-    """The connection, if policy allows: one query for both where something is connected."""
+    """The connection, if policy allows: one query for both where something is connected and no rule is made."""
     policy.check_scope(call.actor, "secret", entry.slug)
     place: dict[str, Any] = {"project_id": call.project.pk, "user_id": entry.person(call.actor.user_id)}
     found, standing = policy.candidates_with_standing(entry, **place)
     standing = standing or policy.standing(entry, **place)
     policy.check_open(entry, standing.effective)
+    if standing.may_be_ruled:
+        ruling.check_uncovered(call.actor, entry, call.project.pk)
     resolution: Resolution = choose(found, call.connection)
     return usable(resolution, provider=entry.slug, name=entry.name)
 

@@ -106,8 +106,11 @@ class Record:
     connection: Any = None
     detail: dict[str, Any] = field(default_factory=dict)
     started: float = field(default_factory=time.monotonic)
+    is_told: bool = False  # another event says it already
 
-    def write(self) -> AuditEvent:
+    def write(self) -> AuditEvent | None:
+        if self.is_told:
+            return None
         return record(
             self.event,
             actor=self.actor,

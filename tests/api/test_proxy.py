@@ -316,3 +316,11 @@ def test_over_real_http(live_server, adas_token, acmes_todoist, vendor):
     assert (answer.status, answer.read(), answer.headers["X-Kept"]) == (200, b"hello", "yes")
     assert server.requests[0].headers["authorization"] == f"Bearer {KEY}"
     connection.close()
+
+
+def test_the_proxy_of_one_google_product_does_not_reach_the_others(ada, acme):
+    from integrations import registry
+
+    for plugin in registry.installed().entries["google"].plugins:
+        others = {one.base_url for one in registry.installed().entries["google"].plugins if one is not plugin}
+        assert not any(other.startswith(plugin.proxy_url) for other in others), plugin
