@@ -18,8 +18,11 @@ from django.utils.safestring import SafeString
 from credentials.models import Connection, Health
 from integrations import registry
 from integrations.models import (
+    ActionRule,
     ActionRun,
+    Approval,
     CustomProvider,
+    Delivery,
     HealthCheck,
     Illness,
     IntegrationDefault,
@@ -29,6 +32,9 @@ from integrations.models import (
     NoticeSettings,
     PluginSettings,
     Provider,
+    Record,
+    SyncState,
+    WebhookEndpoint,
 )
 from integrations.runtime import custom, toggles
 from navi.admin_site import mark
@@ -286,9 +292,6 @@ class IntegrationDefaultAdmin(ScopedOwner, SaysWhy):
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False  # an empty toggle inherits
 
-    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
-        return [*self.readonly_fields, *(TOGGLES if obj and obj.plugin else [])]
-
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         widget = {"widget": Inherited("Inherit")} if db_field.name in TOGGLES else {}
         return super().formfield_for_dbfield(db_field, request, **{**kwargs, **widget})
@@ -298,8 +301,9 @@ class IntegrationDefaultAdmin(ScopedOwner, SaysWhy):
             entry = registry.entry(obj.provider, obj.project_id)
             changes = {name: getattr(obj, name) for name in form.changed_data}
             toggles.switch(
-                entry, actor=actor_of(request), project=obj.project, for_user=obj.user_id, **changes
-            )
+                entry, actor=actor_of(request), project=obj.project, for_user=obj.user_id, plugin=obj.plugin,
+                **changes,
+            )  # fmt: skip
 
 
 @admin.register(PluginSettings)
@@ -390,7 +394,9 @@ class ActionRunAdmin(Watched):
     ]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[ActionRun]:
-        return super().get_queryset(request).defer("answer", "arguments_hash", "idempotency_key")
+        return (
+            super().get_queryset(request).defer("answer", "arguments", "arguments_hash", "idempotency_key")
+        )
 
     @admin.display(description="action", ordering="plugin")
     def what(self, run: ActionRun) -> str:
@@ -404,13 +410,39 @@ class ActionRunAdmin(Watched):
             "failed": "failed",
             "outcome_unknown": "degraded",
         }
-        return mark(shapes[run.state], ActionRun.State(run.state).label)
+        return mark(shapes.get(run.state, "disabled"), ActionRun.State(run.state).label)
 
     @admin.display(description="took")
     def took(self, run: ActionRun) -> str:
         if run.finished_at is None:
             return "–"
         return f"{(run.finished_at - run.started_at).total_seconds() * 1000:,.0f} ms"
+
+
+@admin.register(ActionRule)
+class ActionRuleAdmin(Watched):
+    """Made by the project's admins, on its Approvals page."""
+
+    list_display = ["__str__", "project", "token", "effect", "note", "created_by", "created_at"]
+    list_filter = ["effect", "plugin", "project"]
+    list_select_related = ["project", "token"]
+    search_fields = ["plugin", "action", "tool", "note", "project__slug", "token__name"]
+    fields = ["project", "plugin", "action", "tool", "token", "effect", "note", "created_by", "created_at"]
+
+
+@admin.register(Approval)
+class ApprovalAdmin(Watched):
+    """Who said what to which call; the call's arguments are sealed, and for those who decide."""
+
+    list_display = ["asked_at", "run", "state", "decided_by", "decided_at", "expires_at"]
+    list_filter = ["state", "run__plugin", "run__project"]
+    list_select_related = ["run"]
+    search_fields = ["run__plugin", "run__action", "run__actor_label", "decided_by", "run__project__slug"]
+    date_hierarchy = "asked_at"
+    fields = [
+        "run", "rule", "reason", "state", "arguments_hash", "asked_at", "expires_at", "decided_at",
+        "decided_by", "note",
+    ]  # fmt: skip
 
 
 @admin.register(Milestone)
@@ -424,6 +456,61 @@ class MilestoneAdmin(Watched):
     fields = ["at", "kind", "provider", "value", "project_id", "attempt"]
 
 
+# --- what was synced
+
+
+@admin.register(SyncState)
+class SyncStateAdmin(Watched):
+    """How each sync fares; people run and pause them on the service's page."""
+
+    list_display = [
+        "plugin",
+        "kind",
+        "part",
+        "project",
+        "fares",
+        "records_seen",
+        "succeeded_at",
+        "next_run_at",
+    ]
+    list_filter = ["phase", "is_paused", "plugin"]
+    list_select_related = ["project", "connection"]
+    search_fields = ["project__name", "plugin", "kind", "part", "error_message"]
+    fields = [
+        "project", "connection", "plugin", "kind", "part", "phase", "is_paused", "is_full", "epoch", "pages", "seen",
+        "changed", "deleted", "total", "started_at", "page_at", "finished_at", "succeeded_at", "next_run_at",
+        "error_count", "error_code", "error_message", "asked_by",
+    ]  # fmt: skip
+
+    @admin.display(description="fares", ordering="phase")
+    def fares(self, row: SyncState) -> SafeString:
+        if row.is_paused:
+            return mark("disabled", "Paused")
+        if row.error_code:
+            return mark("failed", row.error_code)
+        shapes = {SyncState.Phase.RUNNING: "unknown", SyncState.Phase.IDLE: "healthy"}
+        return mark(shapes.get(SyncState.Phase(row.phase), "failed"), row.get_phase_display())
+
+    @admin.display(description="read")
+    def records_seen(self, row: SyncState) -> str:
+        of = f" of {row.total:,}" if row.total else ""
+        return f"{row.seen:,}{of}"
+
+
+@admin.register(Record)
+class RecordAdmin(Watched):
+    """What is there, never what it says: that is sealed."""
+
+    list_display = ["external_id", "plugin", "kind", "part", "project", "is_deleted", "changed_at"]
+    list_filter = ["is_deleted", "plugin"]
+    list_select_related = ["project"]
+    search_fields = ["=external_id", "project__name"]
+    fields = [
+        "project", "connection", "plugin", "kind", "part", "external_id", "is_deleted", "epoch", "sequence",
+        "first_seen_at", "changed_at",
+    ]  # fmt: skip
+
+
 # --- who was told of what
 
 
@@ -435,6 +522,38 @@ class IllnessAdmin(Watched):
     search_fields = ["connection__label", "connection__provider", "reason"]
     date_hierarchy = "began_at"
     fields = ["began_at", "connection", "reason", "kind", "times", "ended_at", "said_at", "is_closed"]
+
+
+@admin.register(WebhookEndpoint)
+class WebhookEndpointAdmin(Watched):
+    """Without the key: the address is half of a secret where vendors sign nothing."""
+
+    list_display = [
+        "plugin", "resource", "project", "state", "is_paused", "refused_count", "last_delivery_at", "expires_at",
+    ]  # fmt: skip
+    list_filter = ["state", "is_paused", "plugin"]
+    list_select_related = ["project"]
+    search_fields = ["plugin", "resource", "label", "project__name"]
+    fields = [
+        "project", "provider", "plugin", "connection", "resource", "label", "scheme", "state", "state_reason",
+        "is_paused", "expires_at", "renew_at", "last_number", "last_delivery_at", "caught_up_at", "refused_count",
+        "created_by", "created_at",
+    ]  # fmt: skip
+
+
+@admin.register(Delivery)
+class DeliveryAdmin(Watched):
+    """Without the content: that belongs to the project."""
+
+    list_display = ["received_at", "endpoint", "event_type", "state", "attempts", "repeats", "last_error"]
+    list_filter = ["state", "endpoint__plugin"]
+    list_select_related = ["endpoint"]
+    search_fields = ["vendor_id", "event_type", "last_error", "endpoint__project__name"]
+    date_hierarchy = "received_at"
+    fields = [
+        "endpoint", "vendor_id", "event_type", "size", "state", "attempts", "repeats", "replays", "last_error",
+        "received_at", "due_at", "processed_at",
+    ]  # fmt: skip
 
 
 @admin.register(NoticeDelivery)

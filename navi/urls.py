@@ -21,6 +21,7 @@ urlpatterns = [
     path("healthz", house.healthz),
     path("readyz", house.readyz),
     path("api/", include("navi.api.urls")),
+    path("hooks/", include("navi.hooks.urls")),
     path("", include("navi.hub.urls")),
 ]
 

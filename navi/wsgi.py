@@ -11,7 +11,7 @@ from django.core.wsgi import get_wsgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "navi.settings")
 
-LARGEST = 2 * 2**20
+LARGEST, LARGEST_HOOK = 2 * 2**20, 5 * 2**20
 Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 
@@ -22,7 +22,8 @@ def with_length(application: Application) -> Application:
         if environ.get("HTTP_TRANSFER_ENCODING", "").lower() == "chunked" and not environ.get(
             "CONTENT_LENGTH"
         ):
-            body = environ["wsgi.input"].read(LARGEST + 1)
+            is_hook = environ.get("PATH_INFO", "").startswith("/hooks/")
+            body = environ["wsgi.input"].read((LARGEST_HOOK if is_hook else LARGEST) + 1)
             environ["wsgi.input"], environ["CONTENT_LENGTH"] = io.BytesIO(body), str(len(body))
         return application(environ, start_response)
 

@@ -26,7 +26,7 @@ from credentials.vault import VaultSealed
 from integrations import policy, registry
 from integrations.models import HealthCheck, IntegrationStatus, Milestone
 from integrations.registry import Entry
-from integrations.runtime import health, notices, recovery, revoking
+from integrations.runtime import discover, endpoints, health, notices, recovery, revoking, sync_schedule
 from integrations.sdk import (
     Basic,
     Field,
@@ -260,6 +260,7 @@ def put_in_force(
         raise overtaken(offer)
     if offer.test:
         recovery.note_recovered(connection)
+    discover.forget(connection)
     notices.returned(connection)
     if offer.test:
         HealthCheck.objects.create(
@@ -267,6 +268,8 @@ def put_in_force(
         )
     settle_default(offer, connection)
     recovery.roll_up(connection)
+    if connection.project_id:
+        sync_schedule.changed(offer.project, connection.provider)
     return Connected(connection, identity, latency_ms, was_there=there is not None)
 
 
@@ -424,6 +427,7 @@ def disconnect(connection: Connection, actor: Actor, *, project: Any) -> str:
 
     Gives a sentence for the person where the vendor could not be told; empty where all is done.
     """
+    endpoints.end_all_of(connection, actor)
     left_to_do = revoking.revoke(connection, actor, project=project)
     remove(connection, actor, project=project)
     return left_to_do

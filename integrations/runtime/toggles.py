@@ -19,24 +19,42 @@ from navi.audit.record import record
 
 
 def switch(
-    entry: Entry, *, actor: Actor, project: Any, for_user: uuid.UUID | None, **changes: bool | None
+    entry: Entry,
+    *,
+    actor: Actor,
+    project: Any,
+    for_user: uuid.UUID | None,
+    plugin: str = "",
+    **changes: bool | None,
 ) -> None:
-    """Set toggles of one provider for a project, or for a person in all their projects; None inherits."""
+    """Set toggles of one provider, or of one plugin inside it, for a project or for a person in all their
+    projects; None inherits. Raises Problem."""
     unknown = set(changes) - set(NAMES)
     if unknown:
         raise Problem("invalid_input", f"There is no toggle {', '.join(sorted(unknown))}.")
     owner = {"user_id": for_user, "project": None} if for_user else {"project": project, "user_id": None}
     with transaction.atomic():
         row, _ = IntegrationDefault.objects.select_for_update().get_or_create(
-            provider=entry.slug, plugin="", **owner
+            provider=entry.slug, plugin=plugin_in(entry, plugin), **owner
         )
         for name, value in changes.items():
             setattr(row, name, value)
         row.save(update_fields=list(changes))
         record(
-            event_of(changes), actor=actor, project=project, provider=entry.slug,
+            event_of(changes), actor=actor, project=project, provider=entry.slug, plugin=plugin,
             detail={"scope": "global" if for_user else "project", **changes},
         )  # fmt: skip
+        if not for_user:
+            tell_syncs(project, entry.slug)
+
+
+def plugin_in(entry: Entry, slug: str) -> str:
+    """The plugin as its provider knows it; "" is all of them. Raises Problem."""
+    known = [plugin.slug for plugin in entry.plugins]
+    if slug and slug not in known:
+        words = f"{entry.name} has no plugin “{slug[:60]}”; it has {', '.join(known) or 'none'}."
+        raise Problem("invalid_input", words, field="plugin", provider=entry.slug)
+    return slug
 
 
 def event_of(changes: dict[str, bool | None]) -> str:
@@ -89,4 +107,12 @@ def save_settings(plugin: Plugin, project: Any, values: dict[str, Any], actor: A
             "plugin.settings_changed", actor=actor, project=project, provider=plugin.provider, plugin=plugin.slug,
             detail={"fields": sorted(values)},
         )  # fmt: skip
+        tell_syncs(project, plugin.provider)
     return checked
+
+
+def tell_syncs(project: Any, provider: str) -> None:
+    """What is synced follows from switches and settings."""
+    from integrations.runtime import sync_schedule  # which reads settings from here
+
+    sync_schedule.changed(project, provider)

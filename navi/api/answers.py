@@ -73,9 +73,15 @@ TOGGLES = thing(enabled=MAYBE_TRUTH, mcpEnabled=MAYBE_TRUTH, skillEnabled=MAYBE_
 EFFECTIVE = thing(
     enabled=TRUTH, mcpEnabled=TRUTH, skillEnabled=TRUTH, health=HEALTH, origin=FREE, blocked=TRUTH
 )
+SWITCHES = thing(enabled=MAYBE_TRUTH, mcpEnabled=MAYBE_TRUTH, skillEnabled=MAYBE_TRUTH)
+OF_PLUGIN = thing(**{
+    "plugin": TEXT, "name": TEXT, "global": SWITCHES, "project": SWITCHES,
+    "effective": thing(enabled=TRUTH, mcpEnabled=TRUTH, skillEnabled=TRUTH, origin=FREE),
+})  # fmt: skip
 STANDING: Schema = {
     "provider": TEXT, "name": TEXT, "hasCredentials": TRUTH, "credentialScope": SCOPE,
     "status": thing(**{"global": TOGGLES, "project": TOGGLES, "effective": EFFECTIVE}),
+    "plugins": some(OF_PLUGIN),
 }  # fmt: skip
 CHECK = thing(at=MOMENT, status=HEALTH, reason=MAYBE_TEXT, latencyMs=MAYBE_NUMBER)
 HEALTH_DETAIL = thing(
@@ -89,7 +95,10 @@ ACTION = thing(
 PLUGIN = thing(
     id=TEXT, name=TEXT, description=TEXT, provider=TEXT, auth=TEXT, scopes=some(FREE), capabilities=TEXTS,
     webhook=either(FREE), settings=either(FREE), actions=some(ACTION), discovery=TEXTS,
+    lifecycle=one_of("install", "connect", "configure", "run"), enabled=TRUTH, stateReason=MAYBE_TEXT,
+    state=one_of("available", "connected", "configured", "running", "paused", "needs_attention"),
 )  # fmt: skip
+LISTED_ACTION = thing(**ACTION["properties"], enabled=TRUTH, policy=one_of("allow", "ask", "deny"))
 CUSTOM = thing(
     id=TEXT, slug=TEXT, name=TEXT, description=TEXT, baseUrl=TEXT, sentAs=TEXT, sentName=TEXT, sentPrefix=TEXT,
     healthPath=TEXT, expectedStatus=NUMBER, keyHelpUrl=TEXT, awaitsApproval=TRUTH,
@@ -139,12 +148,48 @@ PREFLIGHT = {
 PREFLIGHT["properties"]["for"] = NUMBER
 PLUGINS = thing(plugins=some(PLUGIN))
 SETTINGS = thing(settings=FREE)
-CHOICES = thing(resource=TEXT, choices=some(thing(id=TEXT, label=TEXT)))
-ACTIONS = thing(actions=some(ACTION))
+CHOICES = thing(
+    resource=TEXT, choices=some(thing(id=TEXT, label=TEXT)), fetchedAt=MAYBE_MOMENT, stale=TRUTH, error=MAYBE_TEXT,
+)  # fmt: skip
+ACTIONS = thing(actions=some(LISTED_ACTION))
 RESULT = thing(result=ANYTHING, runId=TEXT)
 RUN: Schema = thing(
-    runId=TEXT, plugin=TEXT, action=TEXT, state=one_of("running", "succeeded", "failed", "outcome_unknown"),
-    startedAt=MOMENT, finishedAt=MAYBE_MOMENT,
+    runId=TEXT, plugin=TEXT, action=TEXT, startedAt=MOMENT, finishedAt=MAYBE_MOMENT,
+    state=one_of(
+        "awaiting_approval", "approved", "queued", "running", "succeeded", "failed", "denied", "expired",
+        "outcome_unknown",
+    ),
 )  # fmt: skip
-RUN["properties"] |= {"result": ANYTHING, "error": FREE}
+# Of a call that waits: for a person (until it expires), or in a queue (until it is due).
+WAITING: Schema = {"link": TEXT, "expiresAt": MOMENT, "approvalId": TEXT, "queue": TEXT, "dueAt": MOMENT}
+RUN["properties"] |= {"result": ANYTHING, "error": FREE, **WAITING}
+KEPT: Schema = thing(runId=TEXT, state=one_of("awaiting_approval", "approved", "queued"))
+KEPT["properties"] |= WAITING
+RECORDS = thing(
+    records=some(thing(id=TEXT, part=TEXT, data=either(FREE), deleted=TRUTH, changedAt=MOMENT, connection=TEXT)),
+    next=TEXT, hasMore=TRUTH,
+)  # fmt: skip
+SYNC = thing(
+    id=TEXT, plugin=TEXT, kind=TEXT, title=TEXT, part=TEXT, partLabel=TEXT, connection=TEXT,
+    direction=one_of("pull", "push"), phase=one_of("idle", "running", "failed"), paused=TRUTH, full=TRUTH,
+    pages=NUMBER, seen=NUMBER, changed=NUMBER, deleted=NUMBER, total=MAYBE_NUMBER, recordCount=NUMBER,
+    startedAt=MAYBE_MOMENT, finishedAt=MAYBE_MOMENT, succeededAt=MAYBE_MOMENT, nextRunAt=MAYBE_MOMENT,
+    error=either(thing(code=TEXT, message=TEXT)),
+)  # fmt: skip
+SYNCS = thing(syncs=some(SYNC))
+WEBHOOK = thing(
+    id=TEXT, url=TEXT, plugin=TEXT, provider=TEXT, connection=MAYBE_TEXT, resource=MAYBE_TEXT, label=MAYBE_TEXT,
+    scheme=MAYBE_TEXT, state=one_of("waiting", "active", "failed", "expired"), reason=MAYBE_TEXT, paused=TRUTH,
+    registered=TRUTH, expiresAt=MAYBE_MOMENT, lastDeliveryAt=MAYBE_MOMENT, caughtUpAt=MAYBE_MOMENT, refused=NUMBER,
+    createdAt=MOMENT,
+)  # fmt: skip
+WEBHOOKS = thing(webhooks=some(WEBHOOK))
+WEBHOOK_MADE = thing(**WEBHOOK["properties"], secret=MAYBE_TEXT)
+DELIVERY = thing(
+    id=TEXT, vendorId=TEXT, type=MAYBE_TEXT, state=one_of("received", "processed", "ignored", "dead"),
+    summary=MAYBE_TEXT, attempts=NUMBER, repeats=NUMBER, replays=NUMBER, size=NUMBER, error=MAYBE_TEXT,
+    receivedAt=MOMENT, processedAt=MAYBE_MOMENT,
+)  # fmt: skip
+DELIVERIES = thing(deliveries=some(DELIVERY), next=MAYBE_TEXT)
+DELIVERY_DETAIL = thing(**DELIVERY["properties"], headers=FREE, payload=ANYTHING)
 EVENTS = thing(events=some(EVENT), next=MAYBE_TEXT)

@@ -21,6 +21,7 @@ from navi.projects.models import AgentToken, Project
 from navi.projects.rules import Rule
 
 B = TypeVar("B", bound=serializers.Body)
+WAITS_MOST = 25  # seconds
 
 
 class AgentView(APIView):
@@ -29,6 +30,7 @@ class AgentView(APIView):
     navi_rule: Rule
     answers: Mapping[str, Any] = {}
     statuses: Mapping[str, int] = {}
+    more_answers: Mapping[str, Mapping[int, Any]] = {}  # by method and status, beside the usual one
     is_list = False  # a list, or a thing that names several providers: a limited token gets its part
     http_method_names = ["get", "head", "post", "put", "delete"]
 
@@ -56,6 +58,10 @@ class AgentView(APIView):
         for row in rows.in_order_of_resolution():
             found.setdefault(row.provider, []).append(row)
         return found
+
+    def standings(self, found: list[Entry]) -> dict[str, policy.Standing]:
+        """What is switched on here, by provider: two queries."""
+        return policy.standings(found, project_id=self.project.pk, user_id=self.actor.user_id)
 
     def body(self, kind: type[B]) -> B:
         """The checked body. Raises ValidationError, Problem."""
@@ -111,3 +117,9 @@ def named(rows: list[Connection], wanted: str) -> Connection:
 def answer(data: Any, status: int = 200, *, is_private: bool = False) -> Response:
     headers = {"Cache-Control": "no-store", "Vary": "Authorization"} if is_private else {}
     return Response(data, status=status, headers=headers)
+
+
+def seconds_to_wait(request: Request) -> int:
+    """What `?wait=` asks for, 0 to 25; what is no number is no wish to wait."""
+    text = request.query_params.get("wait", "")
+    return min(int(text), WAITS_MOST) if text.isascii() and text.isdigit() and len(text) < 10 else 0

@@ -29,7 +29,8 @@ class AgentSchema(AutoSchema):
     def get_response_serializers(self) -> Any:
         shape = getattr(self.view, "answers", {}).get(self.method)
         status = getattr(self.view, "statuses", {}).get(self.method, 200)
-        return {status: shape, "default": {"$ref": "#/components/schemas/ErrorAnswer"}}
+        more = getattr(self.view, "more_answers", {}).get(self.method, {})
+        return {status: shape, **more, "default": {"$ref": "#/components/schemas/ErrorAnswer"}}
 
     def get_extensions(self) -> dict[str, Any]:
         view: Any = self.view

@@ -69,12 +69,30 @@ class AskToConnect(Body):
     connection = StrictText(required=False, default=None, allow_null=True)
 
 
+def plugin_field() -> StrictText:
+    words = "One plugin inside the provider, such as google-drive; without it, the provider as a whole."
+    return StrictText(required=False, default="", allow_blank=True, max_length=60, help_text=words)
+
+
+class AskForSync(Body):
+    kinds = serializers.ListField(
+        child=StrictText(max_length=60), required=False, default=list, max_length=50
+    )
+    part = StrictText(required=False, default=None, allow_null=True, allow_blank=True, max_length=300)
+    connection = StrictText(required=False, default=None, allow_null=True, max_length=160)
+    full = StrictBoolean(
+        required=False, default=False, help_text="Read everything again, from the beginning."
+    )
+
+
 class Scoped(Body):
     scope = scope_field()
+    plugin = plugin_field()
 
 
 class ChangeToggles(Body):
     scope = scope_field()
+    plugin = plugin_field()
     mcpEnabled = StrictBoolean(required=False, allow_null=True)
     skillEnabled = StrictBoolean(required=False, allow_null=True)
 
@@ -112,6 +130,32 @@ class CustomProviderBody(Body):
 class CliLogin(Body):
     ok = StrictBoolean(help_text="Whether the command is signed in on the agent's machine.")
     account = StrictText(required=False, allow_blank=True, default="", max_length=100)
+
+
+class NewWebhook(Body):
+    plugin = StrictText(max_length=60)
+    connection = StrictText(
+        required=False, default=None, allow_null=True, help_text="Id or label; else the project's default."
+    )
+    resource = StrictText(
+        required=False, default="", allow_blank=True, max_length=300, trim_whitespace=False,
+        help_text="What it is for, where the plugin's webhook names a resource: an id from its discovery.",
+    )  # fmt: skip
+    scheme = StrictText(
+        required=False, default="", allow_blank=True, max_length=30, help_text="How a custom provider signs."
+    )
+    label = StrictText(required=False, default="", allow_blank=True, max_length=160)  # type: ignore[assignment]
+    secret = StrictText(
+        required=False, default="", allow_blank=True, max_length=500, help_text="Where the vendor made it."
+    )
+    byHand = StrictBoolean(
+        required=False, default=False, help_text="A person enters the address at the vendor."
+    )
+
+
+class RotateWebhook(Body):
+    overlapHours = serializers.IntegerField(required=False, default=24, min_value=0, max_value=168)
+    secret = StrictText(required=False, default="", allow_blank=True, max_length=500)
 
 
 class Need(Strict):

@@ -5,15 +5,20 @@ from __future__ import annotations
 from typing import Any
 
 from credentials.models import Connection, Health
-from credentials.resolve import Resolution, choose
+from credentials.resolve import Resolution
 from integrations import registry
 from integrations.models import ActionRun, CustomProvider, HealthCheck
-from integrations.policy import Standing, Toggles
+from integrations.policy import Effective, Standing, Toggles
 from integrations.registry import Entry
+from integrations.ruling import Rules
+from integrations.runtime import pushing, runs
+from integrations.runtime.discover import Found
+from integrations.runtime.lifecycle import Stage
 from integrations.runtime.release import Released
-from integrations.sdk import Plugin
+from integrations.sdk import Action, Plugin
 from navi.api.errors import iso
 from navi.audit.models import AuditEvent
+from navi.projects.models import Project
 
 NAMES = {"enabled": "enabled", "mcp_enabled": "mcpEnabled", "skill_enabled": "skillEnabled"}
 
@@ -23,18 +28,27 @@ def provider(entry: Entry, connections: list[Connection]) -> dict[str, Any]:
     return {**entry.provider.manifest(), **credential_status(connections), "source": entry.source}
 
 
-def plugin(found: Plugin, entry: Entry, connections: list[Connection]) -> dict[str, Any]:
-    """A manifest, with how far the plugin has come here."""
-    tier = None if entry.provider.custom_id else registry.tier(found.slug)
-    return {**found.manifest(entry.provider), "lifecycle": lifecycle(connections), "tier": tier}
+def plugin(found: Plugin, entry: Entry, stage: Stage, standing: Standing) -> dict[str, Any]:
+    """A manifest, with how far the plugin has come here: the last of the seeds' steps, and its state."""
+    return {
+        **found.manifest(entry.provider),
+        "lifecycle": stage.step,
+        "state": stage.state,
+        "stateReason": stage.reason or None,
+        "enabled": is_on(standing, found),
+        "tier": None if entry.provider.custom_id else registry.tier(found.slug),
+    }
 
 
-def lifecycle(connections: list[Connection]) -> str:
-    """The seeds' next step: install and connect come before run."""
-    chosen = choose(connections).connection
-    if chosen is None:
-        return "install"
-    return "run" if chosen.is_usable else "connect"
+def action(found: Action, standing: Standing, rules: Rules) -> dict[str, Any]:
+    """An action of the catalogue, whether its plugin is switched on here, and what the rules say to this token."""
+    policy = rules.ruling(found.plugin.slug, found.name).effect
+    return {**found.manifest(), "enabled": is_on(standing, found.plugin), "policy": str(policy)}
+
+
+def is_on(standing: Standing, found: Plugin) -> bool:
+    effective = standing.effective_of(found)
+    return effective.enabled and not effective.is_blocked
 
 
 def credential_status(connections: list[Connection]) -> dict[str, Any]:
@@ -97,7 +111,29 @@ def integration(entry: Entry, standing: Standing, connections: list[Connection])
                 "blocked": effective.is_blocked,
             },
         },
+        "plugins": [plugin_toggles(one, standing) for one in entry.plugins],
     }
+
+
+def plugin_toggles(found: Plugin, standing: Standing) -> dict[str, Any]:
+    """What is set for one plugin alone, and what holds for it in the end."""
+    person, project = standing.of_plugins.get(found.slug, (Toggles(), Toggles()))
+    effective = standing.effective_of(found)
+    return {
+        "plugin": found.slug,
+        "name": found.name,
+        "global": switches(person),
+        "project": switches(project),
+        "effective": {
+            **switches(effective),
+            "enabled": is_on(standing, found),
+            "origin": {NAMES[name]: level for name, level in effective.origin.items()},
+        },
+    }
+
+
+def switches(values: Toggles | Effective) -> dict[str, bool | None]:
+    return {theirs: getattr(values, ours) for ours, theirs in NAMES.items()}
 
 
 def health_of(row: Connection | None) -> str:
@@ -158,7 +194,25 @@ def resolution(found: Resolution) -> dict[str, Any]:
     }
 
 
-def run(row: ActionRun) -> dict[str, Any]:
+def kept(row: ActionRun, project: Project) -> dict[str, Any]:
+    """A call that waits (202)."""
+    return {"runId": str(row.pk), "state": row.state, **what_it_waits_for(row, project)}
+
+
+def what_it_waits_for(row: ActionRun, project: Project) -> dict[str, Any]:
+    if row.state == ActionRun.State.QUEUED:
+        return {"queue": row.queue, "dueAt": iso(pushing.sent_at(row))}
+    if row.state not in {ActionRun.State.AWAITING_APPROVAL, ActionRun.State.APPROVED}:
+        return {}
+    approval = row.approval
+    return {
+        "link": runs.page_for(row, project.slug),
+        "approvalId": str(approval.pk),
+        "expiresAt": iso(approval.expires_at),
+    }
+
+
+def run(row: ActionRun, project: Project) -> dict[str, Any]:
     return {
         "runId": str(row.pk),
         "plugin": row.plugin,
@@ -166,7 +220,19 @@ def run(row: ActionRun) -> dict[str, Any]:
         "state": row.state,
         "startedAt": iso(row.started_at),
         "finishedAt": iso(row.finished_at),
+        **what_it_waits_for(row, project),
         **(row.answer.reveal() or {} if row.answer else {}),
+    }
+
+
+def found(resource: str, choices: Found) -> dict[str, Any]:
+    """What there is to choose from, and how old that is."""
+    return {
+        "resource": resource,
+        "choices": [{"id": one.id, "label": one.label} for one in choices.choices],
+        "fetchedAt": iso(choices.fetched_at),
+        "stale": choices.is_stale,
+        "error": choices.error or None,
     }
 
 

@@ -7,7 +7,7 @@ from django.contrib.auth.decorators import login_not_required
 from django.http.response import HttpResponseBase
 from django.urls import path, re_path
 
-from navi.api.views import actions, credentials, house, integrations
+from navi.api.views import actions, credentials, house, integrations, runs, syncs, webhooks
 
 app_name = "api"
 
@@ -45,9 +45,20 @@ urlpatterns = [
     path("plugins/<slug:plugin>/settings", agents(actions.PluginSettings)),
     path("plugins/<slug:plugin>/discover/<slug:resource>", agents(actions.Discover)),
     path("actions", agents(actions.Actions)),
-    path("actions/runs/<uuid:pk>", agents(actions.Run)),
+    path("actions/runs/<uuid:pk>", agents(runs.Run)),
+    path("actions/runs/<uuid:pk>/resume", agents(runs.Resume)),
     path("actions/<slug:plugin>.<slug:action>", agents(actions.Action)),
     path("proxy/<slug:plugin>/<path:path>", agents(actions.Proxy)),
+    path("records/<slug:plugin>/<slug:kind>", agents(syncs.Records)),
+    path("sync/<slug:plugin>", agents(syncs.Syncs)),
+    path("webhooks", agents(webhooks.Webhooks)),
+    path("webhooks/<uuid:pk>", agents(webhooks.Webhook)),
+    path("webhooks/<uuid:pk>/rotate", agents(webhooks.Rotate)),
+    path("webhooks/<uuid:pk>/pause", agents(webhooks.Pause)),
+    path("webhooks/<uuid:pk>/resume", agents(webhooks.Resume)),
+    path("webhooks/<uuid:pk>/deliveries", agents(webhooks.Deliveries)),
+    path("webhooks/<uuid:pk>/deliveries/<uuid:delivery>", agents(webhooks.OneDelivery)),
+    path("webhooks/<uuid:pk>/deliveries/<uuid:delivery>/replay", agents(webhooks.Replay)),
     path("audit", agents(actions.Audit)),
     re_path(r"^(?P<path>.*)$", house.nowhere),
 ]

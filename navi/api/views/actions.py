@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
@@ -18,13 +17,16 @@ from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from integrations import registry
-from integrations.models import ActionRun
-from integrations.runtime import execute, proxy, toggles
+from integrations import registry, ruling
+from integrations.registry import Entry
+from integrations.runtime import execute, lifecycle, proxy, pushing, toggles
 from integrations.runtime.discover import discover
+from integrations.runtime.runs import Waits
 from integrations.sdk import Call, VendorError
 from navi.api import answers, shapes
+from navi.api.answers import KEPT
 from navi.api.base import AgentView, answer
+from navi.api.views.runs import done
 from navi.audit.middleware import current_request_id
 from navi.audit.models import AuditEvent
 from navi.audit.problems import Problem
@@ -42,13 +44,7 @@ class Plugins(AgentView):
     @extend_schema(operation_id="listPlugins", tags=["plugins"])
     def get(self, request: Request) -> Response:
         """The manifests of all plugins."""
-        rows = self.connections_seen()
-        told = [
-            shapes.plugin(plugin, entry, rows.get(entry.slug, []))
-            for entry in self.seen_entries()
-            for plugin in entry.plugins
-        ]
-        return answer({"plugins": told})
+        return answer({"plugins": manifests(self, self.seen_entries())})
 
 
 class Plugin(AgentView):
@@ -58,8 +54,19 @@ class Plugin(AgentView):
     @extend_schema(operation_id="getPlugin", tags=["plugins"])
     def get(self, request: Request, plugin: str) -> Response:
         """One plugin's manifest."""
-        entry, found = registry.plugin(plugin, self.project.pk)
-        return answer(shapes.plugin(found, entry, self.connections_seen().get(entry.slug, [])))
+        entry, _ = registry.plugin(plugin, self.project.pk)
+        return answer(next(told for told in manifests(self, [entry]) if told["id"] == plugin))
+
+
+def manifests(view: AgentView, found: list[Entry]) -> list[dict[str, Any]]:
+    """Every plugin of these providers, with how far it has come: five queries."""
+    rows, standings, known = view.connections_seen(), view.standings(found), lifecycle.known_in(view.project)
+    return [
+        shapes.plugin(plugin, entry, stage, standings[entry.slug])
+        for entry in found
+        for plugin in entry.plugins
+        for stage in [lifecycle.stage(plugin, entry, rows.get(entry.slug, []), standings[entry.slug], known)]
+    ]
 
 
 class PluginSettings(AgentView):
@@ -85,12 +92,28 @@ class Discover(AgentView):
     navi_rule = Rule({"GET": "scope:run"})
     answers = {"GET": answers.CHOICES}
 
-    @extend_schema(operation_id="discover", tags=["plugins"])
+    @extend_schema(
+        operation_id="discover",
+        tags=["plugins"],
+        parameters=[
+            OpenApiParameter("refresh", str, description="1: ask the vendor now."),
+            OpenApiParameter("connection", str, description="Id or label of one of several connections."),
+        ],
+    )
     def get(self, request: Request, plugin: str, resource: str) -> Response:
-        """Resources to choose from, asked of the vendor now."""
-        choices = discover(Call(self.actor, self.project, plugin), resource)
-        told = [{"id": one.id, "label": one.label} for one in choices]
-        return answer({"resource": resource, "choices": told})
+        """Resources to choose from, as the vendor told them within ten minutes; older ones while it is down."""
+        query = request.query_params
+        call = Call(self.actor, self.project, plugin, connection=query.get("connection") or None)
+        return answer(
+            shapes.found(resource, discover(call, resource, refresh=is_yes(query.get("refresh", ""))))
+        )
+
+
+def is_yes(asked: str) -> bool:
+    """A switch in the query. Raises Problem."""
+    if asked.lower() not in {"", "0", "false", "1", "true"}:
+        raise Problem("invalid_input", "“refresh” is 1 or 0.", field="refresh")
+    return asked.lower() in {"1", "true"}
 
 
 class Actions(AgentView):
@@ -101,21 +124,28 @@ class Actions(AgentView):
     @extend_schema(operation_id="listActions", tags=["actions"])
     def get(self, request: Request) -> Response:
         """The catalogue: every action with its JSON Schemas, what it needs, and whether it writes."""
-        plugins = [plugin for entry in self.seen_entries() for plugin in entry.plugins]
-        return answer(
-            {"actions": [action.manifest() for plugin in plugins for action in plugin.actions.values()]}
-        )
+        found = self.seen_entries()
+        standings, rules = self.standings(found), ruling.rules_for(self.actor, self.project.pk)
+        told = [
+            shapes.action(action, standings[entry.slug], rules)
+            for entry in found
+            for plugin in entry.plugins
+            for action in plugin.actions.values()
+        ]
+        return answer({"actions": told})
 
 
 class Action(AgentView):
     navi_rule = Rule({"GET": "scope:read", "POST": "action"})
-    answers = {"GET": answers.ACTION, "POST": answers.RESULT}
+    answers = {"GET": answers.LISTED_ACTION, "POST": answers.RESULT}
+    more_answers = {"POST": {202: KEPT}}
 
     @extend_schema(operation_id="getAction", tags=["actions"])
     def get(self, request: Request, plugin: str, action: str) -> Response:
         """One action."""
-        _, found = registry.action(plugin, action, self.project.pk)
-        return answer(found.manifest())
+        entry, found = registry.action(plugin, action, self.project.pk)
+        rules = ruling.rules_for(self.actor, self.project.pk)
+        return answer(shapes.action(found, self.standings([entry])[entry.slug], rules))
 
     @extend_schema(
         operation_id="runAction",
@@ -123,21 +153,27 @@ class Action(AgentView):
         parameters=[
             OpenApiParameter("Idempotency-Key", str, OpenApiParameter.HEADER),
             OpenApiParameter("connection", str, description="Id or label of one of several connections."),
+            OpenApiParameter("queue", str, description="Send it with this push sync, on its schedule (202)."),
+            OpenApiParameter("Navi-Queue", str, OpenApiParameter.HEADER, description="The same as a header."),
         ],
         request={"application/json": {"type": "object"}},
     )
     def post(self, request: Request, plugin: str, action: str) -> Response:
-        """Run it. The body holds the arguments by name."""
+        """Run it. The body holds the arguments by name.
+
+        202 where a rule asks a person first, or where the call goes into a queue: the run's id tells later
+        what became of it.
+        """
         call = Call(
             self.actor, self.project, plugin, action, arguments=self.arguments(),
             connection=request.query_params.get("connection"), idempotency_key=idempotency_key(request),
             request_id=current_request_id.get(),
         )  # fmt: skip
-        result = execute.run(call)
-        response = answer({"result": result.value, "runId": str(result.run_id)})
-        if result.is_replay:
-            response["Idempotency-Replayed"] = "true"
-        return response
+        queue = request.headers.get("Navi-Queue") or request.query_params.get("queue")
+        try:
+            return done(pushing.queue(call, queue) if queue else execute.run(call))
+        except Waits as kept:
+            return answer(shapes.kept(kept.run, self.project), 202)
 
 
 def idempotency_key(request: Request) -> str | None:
@@ -145,20 +181,6 @@ def idempotency_key(request: Request) -> str | None:
     if key is not None and not (0 < len(key) <= KEY_LONGEST and key.isascii() and key.isprintable()):
         raise Problem("invalid_input", f"The Idempotency-Key has 1 to {KEY_LONGEST} printable characters.")
     return key
-
-
-class Run(AgentView):
-    navi_rule = Rule({"GET": "scope:read"})
-    answers = {"GET": answers.RUN}
-    is_list = True
-
-    @extend_schema(operation_id="getRun", tags=["actions"])
-    def get(self, request: Request, pk: uuid.UUID) -> Response:
-        """A run of this token, also one whose answer was lost on the way."""
-        found = ActionRun.objects.filter(pk=pk, project=self.project, actor_id=self.actor.id).first()
-        if found is None:
-            raise Problem("unknown", "There is no such run of this token.")
-        return answer(shapes.run(found), is_private=True)
 
 
 class Proxy(AgentView):

@@ -18,7 +18,7 @@ from integrations.registry import Entry
 from integrations.runtime import asking, cli_logins, connect, health, release
 from integrations.sdk import Call
 from navi.api import answers, serializers, shapes
-from navi.api.base import AgentView, answer
+from navi.api.base import AgentView, answer, seconds_to_wait
 from navi.audit.problems import Problem
 from navi.audit.record import record
 from navi.projects.rules import Rule
@@ -257,6 +257,4 @@ class ConnectState(AgentView):
     )
     def get(self, request: Request, pk: uuid.UUID) -> Response:
         """How far it is: pending, done, failed or expired."""
-        wait = request.query_params.get("wait", "0")
-        seconds = min(int(wait), 25) if wait.isascii() and wait.isdigit() else 0
-        return answer(asking.wait_for(pk, self.project, self.actor, seconds))
+        return answer(asking.wait_for(pk, self.project, self.actor, seconds_to_wait(request)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -58,6 +58,13 @@ class OneView(AgentView):
         told = shapes.integration(entry, self.standing(entry), rows)
         return answer({**told, "health": self.health(entry, rows), **shapes.credential_status(rows)})
 
+    def switched(self, entry: Entry, body: Mapping[str, Any], **changes: bool | None) -> Response:
+        owner = self.owner_of(body["scope"], entry.slug)
+        toggles.switch(
+            entry, actor=self.actor, project=self.project, for_user=owner, plugin=body["plugin"], **changes
+        )
+        return self.status(entry)
+
     def health(self, entry: Entry, rows: list[Connection]) -> dict[str, object]:
         row = choose(rows).connection
         history = list(row.checks.all()[:HISTORY]) if row else []
@@ -81,11 +88,9 @@ class Switch(OneView):
 
     @extend_schema(operation_id="switchIntegration", tags=["integrations"], request=serializers.Scoped)
     def post(self, request: Request, provider: str) -> Response:
-        """Switch it on: for the project, or for all projects of the token's owner."""
+        """Switch it, or one plugin of it, on: for the project, or for all projects of the token's owner."""
         entry = self.entry()
-        owner = self.owner_of(self.body(serializers.Scoped).validated_data["scope"], entry.slug)
-        toggles.switch(entry, actor=self.actor, project=self.project, for_user=owner, enabled=self.enabled)
-        return self.status(entry)
+        return self.switched(entry, self.body(serializers.Scoped).validated_data, enabled=self.enabled)
 
 
 class SwitchOff(Switch):
@@ -93,7 +98,7 @@ class SwitchOff(Switch):
 
     @extend_schema(operation_id="switchIntegrationOff", tags=["integrations"], request=serializers.Scoped)
     def post(self, request: Request, provider: str) -> Response:
-        """Switch it off: for the project, or for all projects of the token's owner."""
+        """Switch it, or one plugin of it, off: for the project, or for all projects of the token's owner."""
         return super().post(request, provider)
 
 
@@ -110,9 +115,7 @@ class Settings(OneView):
         changes = {ours: body[theirs] for theirs, ours in names.items() if theirs in body}
         if not changes:
             raise Problem("invalid_input", "Give mcpEnabled or skillEnabled.")
-        owner = self.owner_of(body["scope"], entry.slug)
-        toggles.switch(entry, actor=self.actor, project=self.project, for_user=owner, **changes)
-        return self.status(entry)
+        return self.switched(entry, body, **changes)
 
 
 class HealthCheck(OneView):

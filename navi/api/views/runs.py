@@ -13,10 +13,9 @@ from integrations.runtime.runs import Waits
 from integrations.sdk import Result
 from navi.api import answers, shapes
 from navi.api.answers import KEPT
-from navi.api.base import AgentView, answer
+from navi.api.base import AgentView, answer, seconds_to_wait
 from navi.projects.rules import Rule
 
-WAITS_MOST = 25
 WAIT = OpenApiParameter("wait", int, description="Seconds to wait for a decision or an end, at most 25.")
 
 
@@ -28,7 +27,7 @@ class Run(AgentView):
     @extend_schema(operation_id="getRun", tags=["actions"], parameters=[WAIT])
     def get(self, request: Request, pk: uuid.UUID) -> Response:
         """A run of this token, also one whose answer was lost on the way, or that waits for a person."""
-        asked = seconds(request.query_params.get("wait", ""))
+        asked = seconds_to_wait(request)
         row = approvals.wait_for(pk, self.project, self.actor, asked)
         return answer(shapes.run(row, self.project), is_private=True)
 
@@ -59,9 +58,3 @@ def done(result: Result) -> Response:
     if result.is_replay:
         response["Idempotency-Replayed"] = "true"
     return response
-
-
-def seconds(text: str) -> int:
-    """0 to 25; what is no number is no wish to wait."""
-    is_number = text.isascii() and text.isdigit() and len(text) < 10
-    return min(int(text), WAITS_MOST) if is_number else 0

@@ -1,0 +1,1 @@
+"""The door for vendors: raw body in, answer out."""
