@@ -87,6 +87,7 @@ EVENTS: Mapping[str, str] = MappingProxyType(
         "custom_provider.approved": "Custom provider approved by an operator",
         "custom_provider.updated": "Custom provider changed",
         "custom_provider.deleted": "Custom provider removed",
+        "provider.installed": "Provider and its plugins installed",
         "provider.blocked": "Provider blocked by an operator",
         "provider.unblocked": "Provider allowed again by an operator",
         "provider.defaults_changed": "Provider defaults changed by an operator",

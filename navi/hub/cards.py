@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
 
+from django.db.models import Max
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.text import slugify
@@ -16,14 +17,17 @@ from django.utils.text import slugify
 from credentials.models import Connection, Health, State
 from credentials.resolve import choose
 from integrations import policy, registry
+from integrations.models import SyncState
 from integrations.policy import Effective, Standing
 from integrations.registry import Entry
 from integrations.runtime import asking
+from integrations.sdk import Plugin
 from navi.hub import oauth
 from navi.hub.answers import help_for
 from navi.hub.doors import ProjectRequest
 from navi.hub.strips import DAYS, strips
 from navi.hub.tiles import tile
+from navi.projects.models import Project
 
 ORIGINS = {"project": "this project", "global": "all my projects", "operator": "the operator"}
 NEEDS_KEY = (State.REAUTH_REQUIRED, State.UNREADABLE)
@@ -56,6 +60,7 @@ class Overview:
     rows: Mapping[str, Sequence[Connection]]
     strips: Mapping[uuid.UUID, Mapping[str, Any]]
     at: datetime
+    synced: Mapping[str, datetime]
 
     @property
     def connected(self) -> list[Entry]:
@@ -77,6 +82,7 @@ class Overview:
             rows,
             self.standings[entry.slug],
             self.strips.get(serving(rows).pk, EMPTY_STRIP),
+            last_sync_at=self.synced.get(entry.slug),
         )
 
     def cards(self) -> list[dict[str, Any]]:
@@ -104,7 +110,7 @@ class Overview:
 
 
 def overview(request: ProjectRequest) -> Overview:
-    """Six queries, however many providers and connections there are."""
+    """Seven queries, however many providers and connections there are."""
     place = {"project_id": request.project.pk, "user_id": request.user.pk}
     entries = registry.entries(request.project.pk)
     rows: dict[str, list[Connection]] = {}
@@ -112,7 +118,20 @@ def overview(request: ProjectRequest) -> Overview:
         rows.setdefault(row.provider, []).append(row)
     shown = [serving(rows[entry.slug]).pk for entry in entries if entry.slug in rows]
     at = timezone.now()
-    return Overview(request, entries, policy.standings(entries, **place), rows, strips(shown, at=at), at)
+    return Overview(request, entries, policy.standings(entries, **place), rows, strips(shown, at=at), at,
+        last_syncs(request.project),
+    )  # fmt: skip
+
+
+def last_syncs(project: Project) -> dict[str, datetime]:
+    """When each provider's records were last brought up to date: one query."""
+    rows = SyncState.objects.in_project(project).exclude(succeeded_at=None).order_by()
+    found: dict[str, datetime] = {}
+    for slug, at in rows.values_list("plugin").annotate(at=Max("succeeded_at")):
+        plugin = registry.installed().plugins.get(slug)
+        if plugin:
+            found[plugin.provider] = max(at, found.get(plugin.provider, at))
+    return found
 
 
 def serving(rows: Sequence[Connection]) -> Connection:
@@ -129,6 +148,8 @@ def card(
     rows: Sequence[Connection],
     standing: Standing,
     strip: Mapping[str, Any],
+    *,
+    last_sync_at: datetime | None = None,
 ) -> dict[str, Any]:
     """What _card.html takes."""
     row, effective = serving(rows), standing.effective
@@ -144,6 +165,7 @@ def card(
         "services": services_of(entry, row),
         **permissions(entry, row),
         "last_used_at": row.last_used_at,
+        "last_sync_at": last_sync_at,
         "error": error_of(row, health["state"]),
         "last_error": row.last_error,
         "blocked": obstacle(entry, effective),
@@ -367,6 +389,32 @@ def tri(request: ProjectRequest, entry: Entry, standing: Standing, name: str, la
         "effective_on": getattr(effective, name) and not effective.is_blocked,
         "origin": ORIGINS.get(level, f"the default of {entry.name}"),
         "url": url_in(request, "toggles", entry.slug, scope="project"),
+        "disabled": not request.may("integrations.manage"),
+    }
+
+
+def plugin_toggles(request: ProjectRequest, entry: Entry, standing: Standing) -> list[dict[str, Any]]:
+    """A switch for each plugin of a family, which can be off inside what its provider allows."""
+    if len(entry.plugins) < 2:
+        return []
+    return [plugin_tri(request, entry, plugin, standing) for plugin in entry.plugins]
+
+
+def plugin_tri(request: ProjectRequest, entry: Entry, plugin: Plugin, standing: Standing) -> dict[str, Any]:
+    person, project = standing.of_plugins.get(plugin.slug, (policy.Toggles(), policy.Toggles()))
+    without = replace(standing, of_plugins={plugin.slug: (person, policy.Toggles())})
+    effective = standing.effective_of(plugin)
+    is_own = project.enabled is not None and standing.effective.enabled
+    level = "project" if is_own else effective.origin["enabled"]
+    return {
+        "id": f"{plugin.slug}-plugin-enabled",
+        "label": plugin.name,
+        "name": "enabled",
+        "value": "inherit" if project.enabled is None else "on" if project.enabled else "off",
+        "inherited_on": without.effective_of(plugin).enabled,
+        "effective_on": effective.enabled and not effective.is_blocked,
+        "origin": ORIGINS.get(level, entry.name) if level != "plugin" else entry.name,
+        "url": url_in(request, "toggles", entry.slug, scope="project", plugin=plugin.slug),
         "disabled": not request.may("integrations.manage"),
     }
 

@@ -24,8 +24,18 @@ from integrations.registry import Entry
 from integrations.runtime import asking
 from integrations.sdk import Action
 from navi.audit.models import AuditEvent, Outcome
-from navi.hub import oauth, timeline
-from navi.hub.cards import EMPTY_STRIP, card, deeds, may_reconnect, obstacle, serving, toggles, url_in
+from navi.hub import oauth, sync_panel, timeline
+from navi.hub.cards import (
+    EMPTY_STRIP,
+    card,
+    deeds,
+    may_reconnect,
+    obstacle,
+    plugin_toggles,
+    serving,
+    toggles,
+    url_in,
+)  # fmt: skip
 from navi.hub.cards import health_of as connection_health
 from navi.hub.doors import ProjectRequest
 from navi.hub.strips import DAYS, last_days, strips
@@ -73,7 +83,7 @@ def card_of(request: ProjectRequest, found: Found) -> dict[str, Any]:
 def provider_page(request: ProjectRequest, found: Found, **more: Any) -> dict[str, Any]:
     """What provider.html takes."""
     entry, row = found.entry, found.serving
-    actions = actions_of(request, entry, row)
+    actions = actions_of(request, entry, row, found.standing)
     context: dict[str, Any] = {
         "page_title": entry.name,
         "provider": {**head(request, found), **facts_about(request, found)},
@@ -87,6 +97,7 @@ def provider_page(request: ProjectRequest, found: Found, **more: Any) -> dict[st
     }
     context |= sign_in_context(request, entry, row)
     if row:
+        context["sync"] = sync_panel.panel(request, entry)
         context |= {"history": history_of(row), "usage": usage_of(request, entry)}
         context |= calls_context(request, entry) | {"try": first_try_of(request, entry, row)}
     return {**context, **more}
@@ -109,7 +120,8 @@ def sign_in_context(request: ProjectRequest, entry: Entry, row: Connection | Non
 
 def head(request: ProjectRequest, found: Found) -> dict[str, Any]:
     if found.rows:
-        return {**card_of(request, found), "connected": True}
+        switches = plugin_toggles(request, found.entry, found.standing)
+        return {**card_of(request, found), "connected": True, "plugin_toggles": switches}
     effective = found.standing.effective
     return {
         **tile(found.entry), **EMPTY_STRIP, "connected": False, "blocked": obstacle(found.entry, effective),
@@ -168,24 +180,29 @@ def quality_of(entry: Entry) -> str:
 # --- what agents can do
 
 
-def actions_of(request: ProjectRequest, entry: Entry, row: Connection | None) -> list[dict[str, Any]]:
+def actions_of(
+    request: ProjectRequest, entry: Entry, row: Connection | None, standing: Standing | None = None
+) -> list[dict[str, Any]]:
     """Every action with whether some agent of this project may run it, and why not."""
     held = scopes_held(request)
     lacking = asking.capabilities(entry, row)["missingScopes"] if row else {}
     return [
-        action_told(action, entry, held, lacking.get(action.id, []))
+        action_told(action, entry, held, lacking.get(action.id, []), off=off)
         for plugin in entry.plugins
+        for off in [standing.effective_of(plugin).off_name if standing else ""]
         for action in plugin.actions.values()
     ]
 
 
 def action_told(
-    action: Action, entry: Entry, held: Sequence[frozenset[str]], lacking: Sequence[str]
+    action: Action, entry: Entry, held: Sequence[frozenset[str]], lacking: Sequence[str], *, off: str
 ) -> dict[str, Any]:
     why_not = ""
     # Before there is any token, what a usual one may.
     tokens = held or [frozenset(roles.DEFAULT_SCOPES)]
-    if lacking:
+    if off:
+        why_not = f"{off} is switched off."
+    elif lacking:
         labels = oauth.labels_of(entry)
         why_not = f"The account has not granted: {', '.join(labels.get(scope, scope) for scope in lacking)}."
     elif not any(roles.allows(scopes, action.verb, entry.slug) for scopes in tokens):

@@ -65,12 +65,16 @@ class Field:
 
     @property
     def takes_many(self) -> bool:
-        return self.type == "checkboxes"
+        return self.type in {"checkboxes", "choices"}
 
     def read(self, data: Mapping[str, Any]) -> Any:
         """What was typed here: text, a list where many may be chosen, a bool for a single box."""
         if self.type == "checkbox":
             return bool(data.get(self.name))
+        if self.type == "choices":
+            return list(dict.fromkeys(lines(values_of(data, self.name))))
+        if self.type == "pick":
+            return next(reversed(list(lines(values_of(data, self.name)))), "")
         if self.takes_many:
             chosen = data.getlist(self.name) if isinstance(data, QueryDict) else data.get(self.name, ())
             return [storable(one) for one in chosen]
@@ -81,12 +85,26 @@ class Field:
         """The field with this value, which a password field does not keep."""
         if self.type == "password":
             return self
+        if self.type in {"choices", "pick"}:
+            return replace(self, value=value)
         chosen = set(value) if self.takes_many else {str(value)}
         options = tuple(replace(option, selected=option.value in chosen) for option in self.options)
         return replace(self, value="" if self.takes_many else value, options=options)
 
     def wrong(self, *messages: str) -> Field:
         return replace(self, errors=(*self.errors, *messages), autofocus=True)
+
+
+def values_of(data: Mapping[str, Any], name: str) -> list[str]:
+    """All that was sent under a name: ticked boxes, and what was typed beside them."""
+    if isinstance(data, QueryDict):
+        return [storable(one) for one in data.getlist(name)]
+    value = data.get(name) or ()
+    return [storable(one) for one in ([value] if isinstance(value, str) else value)]
+
+
+def lines(values: Iterable[str]) -> Iterator[str]:
+    return (line.strip() for value in values for line in value.splitlines() if line.strip())
 
 
 def storable(typed: Any) -> str:

@@ -22,7 +22,7 @@ from navi.audit.problems import CODES
 
 FOLDER: Path = settings.BASE_DIR / "docs" / "help"
 SECTIONS = (
-    ("Start here", ("quickstart", "oauth", "agents", "custom-providers")),
+    ("Start here", ("quickstart", "oauth", "agents", "approvals", "sync", "webhooks", "custom-providers")),
     ("Run it", ("operating", "notices", "security", "errors")),
     ("Build on it", ("add-an-integration",)),
 )

@@ -9,15 +9,17 @@ from collections.abc import Callable
 from functools import cached_property, lru_cache
 from typing import Any
 
-from django.db.models import Case, F, Func, IntegerField, OuterRef, Q, Subquery, When
+from django.db.models import Case, Exists, F, Func, IntegerField, OuterRef, Q, Subquery, When
 from django.db.models.functions import Coalesce, Lower
 from django.http import HttpRequest
 from django.urls import Resolver404, resolve, reverse
+from django.utils import timezone
 from django.utils.functional import SimpleLazyObject
 
 from credentials.models import Connection, Health, State
+from integrations.models import Approval
 from navi.projects import roles
-from navi.projects.models import Membership, Project, User
+from navi.projects.models import AgentToken, Membership, Project, User
 
 SWITCHER = 20
 LAST_PROJECT = "last_project"
@@ -26,7 +28,8 @@ SECTIONS = (
     ("Integrations", "integrations", "integrations.view"),
     ("MCP", "mcp", "integrations.view"),
     ("Activity", "activity", "audit.view"),
-    ("Approvals", "approvals", "integrations.manage"),
+    ("Events", "webhooks", "integrations.view"),
+    ("Approvals", "approvals", "integrations.view"),
     ("Agents", "agents", "tokens.own"),
     ("Members", "members", "members.view"),
     ("Settings", "settings", "project.view"),
@@ -87,7 +90,7 @@ class Around:
     @property
     def sections(self) -> list[dict[str, Any]]:
         assert self.project is not None  # noqa: S101  (navigation() saw to it)
-        counts = {"integrations": self.attention}
+        counts = {"integrations": self.attention, "approvals": self.waiting}
         role = getattr(self.request, "role", None)
         return [
             self.section(label, part, counts.get(part, 0))
@@ -103,6 +106,15 @@ class Around:
     @property
     def attention(self) -> int:
         return next((m.attention for m in self.memberships if m.project == self.project), 0)  # type: ignore[attr-defined]
+
+
+    @property
+    def waiting(self) -> int:
+        """How many calls wait for this person's word here."""
+        here = next((m for m in self.memberships if m.project == self.project), None)
+        if here is None:
+            return 0
+        return here.all_waiting if roles.may(here.role, "integrations.manage") else here.own_waiting  # type: ignore[attr-defined, no-any-return]
 
 
 def section_url(slug: str, part: str = "integrations") -> str:
@@ -125,10 +137,17 @@ NEEDS_SOMEBODY = Q(enabled=True) & (
 
 
 def with_attention(memberships: Any) -> Any:
-    """Each membership with the number of connections that need somebody, the project's and the person's."""
+    """Each membership with the number of connections that need somebody, the project's and the person's, and
+    of calls that wait: all of the project's, and those of the person's own agents."""
     reachable = Connection.objects.standing().filter(NEEDS_SOMEBODY)
     reachable = reachable.filter(Q(project=OuterRef("project_id")) | Q(user=OuterRef("user_id")))
-    return memberships.annotate(attention=counted(reachable))
+    waiting = Approval.objects.waiting(timezone.now()).filter(run__project=OuterRef("project_id"))
+    own = AgentToken.objects.filter(owner=OuterRef(OuterRef("user_id")), public_id=OuterRef("run__actor_id"))
+    return memberships.annotate(
+        attention=counted(reachable),
+        all_waiting=counted(waiting),
+        own_waiting=counted(waiting.filter(Exists(own))),
+    )
 
 
 def counted(rows: Any) -> Any:

@@ -14,6 +14,7 @@ from credentials.vault import SealedJSONField
 from integrations.models import (
     ActionRun,
     CustomProvider,
+    Delivery,
     HealthCheck,
     IntegrationDefault,
     IntegrationStatus,
@@ -21,6 +22,9 @@ from integrations.models import (
     NoticeDelivery,
     NoticeSettings,
     PluginSettings,
+    Record,
+    SyncState,
+    WebhookEndpoint,
 )
 from integrations.runtime import recovery
 from integrations.runtime.install import sync_providers
@@ -40,6 +44,9 @@ CODE = "WDJB-MJHT"
 APP_SECRET = "GOCSPX-canary-of-an-oauth-app"
 VERIFIER = "canary-verifier-of-a-sign-in"
 DEVICE = "CNRY-DVCE"
+HOOK_SECRET = "canary-secret-of-a-webhook-5e2d"
+SAID = "canary-content-of-a-delivery"
+SYNCED = "canary-content-of-a-record"
 WEBHOOK = "https://hooks.example/canary-in-the-address"
 
 
@@ -68,6 +75,18 @@ def planted(admin, account, acme, alice, crm, olga, now):
         provider="linear", project=acme, user=alice, app=app, state_hash="0" * 64, user_code=DEVICE,
         kept={"verifier": VERIFIER, "redirect_uri": "https://navi.example/oauth/callback"}, expires_at=now,
     )  # fmt: skip
+    endpoint = WebhookEndpoint.objects.create(
+        project=acme,
+        provider="linear",
+        plugin="linear",
+        secrets={"live": [{"value": HOOK_SECRET, "until": None}]},
+    )
+    Delivery.objects.create(
+        endpoint=endpoint, vendor_id="d1", seal_owner=acme.pk, body={"text": SAID, "headers": {}}
+    )
+    synced = {"project": acme, "connection": connection, "plugin": "linear", "kind": "issues"}
+    SyncState.objects.get_or_create(**synced, part="")
+    Record.objects.create(**synced, external_id="ENG-1", data={"title": SYNCED}, sequence=1)
     NoticeSettings.objects.create(project=acme, webhook={"url": WEBHOOK}, webhook_host="hooks.example")
     NoticeDelivery.objects.create(project=acme, channel="webhook")
     as_alice = actor_for(alice, acme)
@@ -93,6 +112,10 @@ def planted(admin, account, acme, alice, crm, olga, now):
         "the verifier of a sign-in": VERIFIER,
         "a code of the device flow": DEVICE,
         "the address of a webhook": WEBHOOK,
+        "the secret of a webhook": HOOK_SECRET,
+        "the key of a webhook's address": endpoint.key,
+        "what a vendor sent": SAID,
+        "what a sync brought": SYNCED,
         "the token": token.rpartition("_")[2],
         "the invitation": invitation.rpartition("_")[2],
         "a password's hash": olga.password.split("$")[-1],
@@ -188,7 +211,16 @@ def test_every_model_that_seals_is_known_here():
         if isinstance(f, SealedJSONField)
     }
 
-    assert sealing == {"Secret", "ActionRun", "OAuthApp", "OAuthAttempt", "NoticeSettings"}
+    assert sealing == {
+        "ActionRun",
+        "Delivery",
+        "NoticeSettings",
+        "OAuthApp",
+        "OAuthAttempt",
+        "Record",
+        "Secret",
+        "WebhookEndpoint",
+    }
 
 
 def test_a_pages_history_tells_names_of_fields_and_no_values(admin, planted):

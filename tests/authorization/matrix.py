@@ -23,16 +23,17 @@ MAY_BE_WRITTEN = re.compile(r'INTO "(audit_auditevent|django_session)"|UPDATE "d
 WRITES = re.compile(r"\s*(INSERT|UPDATE|DELETE|REPLACE)\b", re.IGNORECASE)
 # Not ready is an answer, not a breakdown.
 MAY_SAY_503 = {"readyz"}
-# Closed for good once there is an operator, as there is one here.
-CLOSED = {"set-up/<code>"}
+# Closed for good once there is an operator, as there is one here; and without a vendor's proof, nothing is there.
+CLOSED = {"set-up/<code>", "hooks/<key>"}
 
 # What an address may be filled with, by the name of its argument. Names that are not here are tried with everything.
 PLAIN: Mapping[str, tuple[str, ...]] = {
     "provider": ("todoist",),
     "plugin": ("todoist",),
     "resource": ("projects",),
+    "field": ("projects",),
     "path": ("user",),
-    "kind": ("csv",),
+    "kind": ("csv", "tasks"),
 }
 
 

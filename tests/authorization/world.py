@@ -14,7 +14,15 @@ from django.utils import timezone
 
 from credentials.models import Connection, ConnectRequest, OAuthApp, OAuthAttempt
 from integrations import registry
-from integrations.models import ActionRun, CustomProvider
+from integrations.models import (
+    ActionRule,
+    ActionRun,
+    Approval,
+    CustomProvider,
+    Delivery,
+    SyncState,
+    WebhookEndpoint,
+)
 from integrations.runtime import connect
 from navi.audit.actor import SYSTEM
 from navi.projects import codes, tokens
@@ -98,6 +106,7 @@ def made() -> World:
         own={role: own_things(acme, people[role].user) for role in ("member", "admin", "owner")},
     )
     ActionRun.objects.filter(pk=world.things["run"]).update(actor_id=public_id(world.scoped["read"]))
+    ActionRun.objects.filter(pk=world.things["held run"]).update(actor_id=public_id(world.scoped["run"]))
     users["Dirk"].disable()
     return world
 
@@ -172,6 +181,11 @@ def things(project: Project, owner: User) -> dict[str, Any]:
         "invitation": invitation.pk, "code": code, "asked": asked.pk, "membership": member.pk,
         "operators code": invited(None, owner)[1],
         "attempt": attempt(project, owner, app_of(project)).pk,
+        **inbox(project),
+        "sync": SyncState.objects.filter(project=project, plugin="todoist", kind="tasks").get().pk,
+        "approval": approval(project, agent).pk,
+        "held run": approval(project, agent).run_id,
+        "rule": ActionRule.objects.create(project=project, plugin="jira", effect="allow").pk,
         "run": ActionRun.objects.create(
             project=project, seal_owner=project.pk, actor_id=agent.public_id, plugin="todoist",
             action="list_projects", arguments_hash="", answer={"result": 1},
@@ -179,13 +193,39 @@ def things(project: Project, owner: User) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def inbox(project: Project) -> dict[str, Any]:
+    endpoint = WebhookEndpoint.objects.create(
+        project=project, provider="todoist", plugin="todoist", secrets={"live": []}
+    )
+    delivery = Delivery.objects.create(
+        endpoint=endpoint, vendor_id="d1", seal_owner=project.pk, state="processed",
+        body={"text": "{}", "headers": {}},
+    )  # fmt: skip
+    return {"webhook": endpoint.pk, "delivery": delivery.pk}
+
+
 def own_things(project: Project, user: User) -> dict[str, Any]:
     """What a member may change because it is theirs."""
     agent = AgentToken.objects.get(public_id=public_id(token(user, project, "read")))
     return {
+        "approval": approval(project, agent).pk,
         "token": agent.pk, "connection": connection(project, user, is_personal=True).pk,
         "attempt": attempt(project, user, OAuthApp.objects.get(project=project)).pk,
     }  # fmt: skip
+
+
+def held_run(project: Project, agent: AgentToken) -> ActionRun:
+    """A call that waits for a person, or for its agent to take it up."""
+    return ActionRun.objects.create(
+        project=project, seal_owner=project.pk, actor_id=agent.public_id, actor_label="Ada", plugin="todoist",
+        action="list_projects", arguments_hash="", arguments={}, state=ActionRun.State.AWAITING_APPROVAL,
+    )  # fmt: skip
+
+
+def approval(project: Project, agent: AgentToken, run: ActionRun | None = None) -> Approval:
+    run = run or held_run(project, agent)
+    tomorrow = timezone.now() + timedelta(days=1)
+    return Approval.objects.create(run=run, arguments_hash="", expires_at=tomorrow)
 
 
 def connection(project: Project, owner: User, *, is_personal: bool = False) -> Connection:

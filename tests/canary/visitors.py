@@ -112,7 +112,12 @@ class EchoVendor(Standin):
             return {"id": "1", "email": "alice@example.org", "full_name": "Alice"}
         if request.path.endswith("/projects"):
             return {"results": [{"id": "p1", "name": "Inbox"}], "next_cursor": None}
-        if request.path.endswith("/tasks"):
+        if request.path.endswith("/sync"):
+            [command] = request.json()["commands"]
+            return {
+                "sync_status": {command["uuid"]: "ok"}, "temp_id_mapping": {command["temp_id"]: "t1"},
+            }  # fmt: skip
+        if request.path.endswith("/tasks/t1"):
             return {"id": "t1", "content": "Buy milk", "project_id": "p1"}
         if request.path.endswith("/echo"):
             return {"heard": said, "deep": [{said: said}]}

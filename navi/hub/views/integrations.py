@@ -38,7 +38,8 @@ def integrations(request: ProjectRequest) -> HttpResponse:
 @in_project(POST="integrations.connect")
 @explained
 def switch(request: ProjectRequest, provider: str) -> HttpResponse:
-    """One switch: of the project for those who manage it, of all their projects for anybody."""
+    """One switch, of a provider or of a plugin in it: of the project for those who manage it, of all their
+    projects for anybody."""
     entry = registry.entry(provider, request.project.pk)
     scope = request.GET.get("scope") or request.POST.get("scope", "")
     if scope not in {"project", "global"}:
@@ -48,7 +49,10 @@ def switch(request: ProjectRequest, provider: str) -> HttpResponse:
     if scope == "project" and not request.may("integrations.manage"):
         raise PermissionDenied(who_may("integrations.manage"))
     owner = request.user.pk if scope == "global" else None
-    toggles.switch(entry, actor=request.actor, project=request.project, for_user=owner, **asked(request))
+    plugin = request.GET.get("plugin") or request.POST.get("plugin", "")
+    toggles.switch(
+        entry, actor=request.actor, project=request.project, for_user=owner, plugin=plugin, **asked(request)
+    )
     return switched(request, provider)
 
 
@@ -84,11 +88,6 @@ def card_answer(request: ProjectRequest, provider: str, **more: Any) -> HttpResp
 @in_project(GET="integrations.view")
 def mcp(request: ProjectRequest) -> HttpResponse:
     return render(request, "hub/mcp.html", {"page_title": "MCP"})
-
-
-@in_project(GET="integrations.manage")
-def approvals(request: ProjectRequest) -> HttpResponse:
-    return render(request, "hub/approvals.html", {"page_title": "Approvals", "waiting": []})
 
 
 # --- the seeds' link

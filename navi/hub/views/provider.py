@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
+from collections.abc import Mapping
 from typing import Any
 
 from django.contrib import messages
@@ -14,14 +15,15 @@ from django.shortcuts import render
 from credentials.models import Connection
 from integrations import registry
 from integrations.registry import Entry
-from integrations.runtime import connect, execute, health, toggles
+from integrations.runtime import connect, discover, execute, health, toggles
 from integrations.sdk import Action, Call, InvalidArguments, Plugin
 from navi.audit.problems import Problem
 from navi.audit.record import record
-from navi.hub import details, plugin_settings, replies
+from navi.hub import details, discovered, endpoints, plugin_settings, replies, steps
 from navi.hub.answers import REFUSALS, done, explained, said, warned
 from navi.hub.cards import account_of, may_change, url_in
 from navi.hub.doors import ProjectRequest, in_project, own, who_may
+from navi.hub.fields import Form
 from navi.hub.views.integrations import card_answer
 
 ROWS_SHOWN = 5
@@ -49,11 +51,20 @@ def provider(request: ProjectRequest, provider: str) -> HttpResponse:
     return page(request, provider, open_dialog=dialog_asked_for(request, provider))
 
 
-def page(request: ProjectRequest, slug: str, *, status: int = 200, **more: Any) -> HttpResponse:
+def page(
+    request: ProjectRequest,
+    slug: str,
+    *,
+    status: int = 200,
+    forms: Mapping[str, Form] | None = None,
+    **more: Any,
+) -> HttpResponse:
     found = details.find(request, slug)
-    plugin = plugin_with_settings(found.entry)
-    if plugin and "settings" not in more:
-        more["settings"] = plugin_settings.settings_context(request, plugin)
+    more |= {
+        "settings": plugin_settings.sections(request, found, forms or {}),
+        "steps": steps.rows(request, found),
+        "endpoints": endpoints.section(request, entry=found.entry),
+    }
     return render(request, "hub/provider.html", details.provider_page(request, found, **more), status=status)
 
 
@@ -200,26 +211,68 @@ def rate(request: ProjectRequest, provider: str) -> HttpResponse:
     return done(request, "Thank you.", to=url_in(request, "provider", entry.slug))
 
 
-# --- the plugin's own settings
+# --- the plugins' own settings
 
 
-def plugin_with_settings(entry: Entry) -> Plugin | None:
-    return next((plugin for plugin in entry.plugins if plugin.settings), None)
+def plugin_with_settings(entry: Entry, slug: str) -> Plugin:
+    """The plugin of this slug, or the only one; it has settings. Raises Problem."""
+    found = [plugin for plugin in entry.plugins if plugin.settings and slug in {"", plugin.slug}]
+    if not found:
+        raise Problem("invalid_input", f"{entry.name} has no settings.")
+    return found[0]
 
 
 @in_project(POST="integrations.manage")
 @explained
 def settings(request: ProjectRequest, provider: str) -> HttpResponse:
     entry = registry.entry(provider, request.project.pk)
-    plugin = plugin_with_settings(entry)
-    if plugin is None:
-        raise Problem("invalid_input", f"{entry.name} has no settings.")
+    plugin = plugin_with_settings(entry, request.GET.get("plugin", ""))
     form = plugin_settings.settings_form(plugin, {}).filled(request.POST)
     try:
         toggles.save_settings(plugin, request.project, plugin_settings.read(plugin, form), request.actor)
     except InvalidArguments as problem:
-        wrong = plugin_settings.refused(form, problem)
-        return page(
-            request, entry.slug, status=422, settings=plugin_settings.settings_context(request, plugin, wrong)
+        forms = {plugin.slug: plugin_settings.refused(form, problem)}
+        return page(request, entry.slug, status=422, forms=forms)
+    to = f"{url_in(request, 'provider', entry.slug)}#settings-{plugin.slug}"
+    return done(request, f"Settings of {plugin.name} saved.", to=to)
+
+
+@in_project(POST="integrations.manage")
+@explained
+def choices(request: ProjectRequest, provider: str, plugin: str, field: str) -> HttpResponse:
+    """The choices of one setting, asked of the vendor; what was ticked meanwhile stays ticked."""
+    found = details.find(request, provider)
+    its_plugin = plugin_with_settings(found.entry, plugin)
+    resource = plugin_settings.discoveries_of(its_plugin).get(field)
+    if resource is None:
+        raise Problem("unknown", f"{its_plugin.name} has no such setting.")
+    known = asked_now(request, found, its_plugin, resource)
+    if not replies.wants_fragment(request):
+        to = f"{url_in(request, 'provider', provider)}#settings-{its_plugin.slug}"
+        words, is_wrong = told_of_choices(known, resource)
+        return replies.again(request, words, to=to, is_wrong=is_wrong)
+    drawn = plugin_settings.settings_form(its_plugin, {}).filled(request.POST)[field]
+    told = discovered.told(request, found.entry, its_plugin, drawn, resource, known)
+    return render(request, "hub/_choices.html", {"choices": told})
+
+
+def asked_now(
+    request: ProjectRequest, found: details.Found, plugin: Plugin, resource: str
+) -> discovered.Known:
+    """The vendor's list, or why there is none and the one of before."""
+    is_refresh = bool(request.GET.get("refresh"))
+    try:
+        call = Call(request.actor, request.project, plugin.slug)
+        return discovered.Known(discover.discover(call, resource, refresh=is_refresh))
+    except REFUSALS as error:
+        kept = discover.kept(found.serving) if found.serving else {}
+        words = said(error, project_slug=request.project.slug)
+        return discovered.Known(
+            kept.get((plugin.slug, resource)), words, is_connected=found.serving is not None
         )
-    return done(request, "Settings saved.", to=url_in(request, "provider", entry.slug))
+
+
+def told_of_choices(known: discovered.Known, resource: str) -> tuple[str, bool]:
+    """A sentence for a browser without script, and whether it is bad news."""
+    words = known.error["message"] if known.error else known.found.error if known.found else ""
+    return (words, True) if words else (f"The list of {resource} is fresh.", False)

@@ -59,6 +59,7 @@
   on("htmx:beforeRequest", (event) => {
     const { elt, target } = event.detail;
     if (document.hidden && elt.matches("[data-poll]")) return event.preventDefault();
+    if (elt.matches("[data-poll-quietly]") && (one("details[open]", elt) || elt.contains(document.activeElement))) return event.preventDefault();   // nobody's row is closed
     if (target === modal() && !modal().open) opener = elt;
     if (elt !== document.body) elt.setAttribute("aria-busy", "true");
   });
