@@ -19,7 +19,7 @@ DEV_STAMP := $(STAMPS)/requirements-dev.txt
 # What a production installation looks like to `check --deploy`.
 LIKE_PRODUCTION := NAVI_BASE_URL=https://navi.example NAVI_TRUSTED_PROXIES=1 NAVI_DEBUG=0
 
-.PHONY: help run test check bench soak agents screenshots lock
+.PHONY: help run test check bench soak agents webhooks screenshots lock
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -50,6 +50,9 @@ soak: $(DEV_STAMP) ## an hour of mixed load, watching memory and handles
 agents: $(DEV_STAMP) ## sixty agents at a vendor's limit, and a hundred readers of a dead token; alone on the machine
 	NAVI_TESTS_ON_A_QUIET_MACHINE=1 $(PYTHON) -m pytest -q -s tests/real/test_sixty_agents.py
 	$(PYTHON) -m tests.grants.soak
+
+webhooks: $(DEV_STAMP) ## ten thousand deliveries on each database while web and worker are killed
+	$(PYTHON) -m tests.hooks.soak
 
 screenshots: $(DEV_STAMP) ## draw the README's pictures anew
 	$(PYTHON) -m tests.journey.screenshots
