@@ -188,12 +188,12 @@ def label_field(value: str = "", *, required: bool = False) -> Field:
 
 def scope_field(project: str, *, everywhere: bool = True) -> Field:
     """Where the account will live. `everywhere` is False where only this project has an OAuth app."""
-    hint = "Every project of yours, until one says otherwise. Only your agents use it."
+    hint = "Every project of yours, until one says otherwise. Only your agents use it, without syncs and webhooks."
     if not everywhere:
         hint = "Needs an OAuth app of the whole instance, which an operator adds."
     choices = (
         Option("user", "All my projects", hint, disabled=not everywhere),
-        Option("project", "Only this project", f"Every agent of {project}, and no other project."),
+        Option("project", "Only this project", f"Every agent of {project}, and no other project. Syncs and webhooks work."),
     )
     value = "user" if everywhere else "project"
     return fields.choice("scope", "Where it may be used", choices, value, look="cards")

@@ -8,6 +8,7 @@ from typing import Any
 
 from django.db.models import Q
 
+from credentials.models import Connection
 from credentials.vault import VaultSealed
 from integrations.models import Record, SyncState
 from integrations.registry import Entry
@@ -34,7 +35,7 @@ def panel(request: ProjectRequest, entry: Entry) -> dict[str, Any] | None:
         if plugin.syncs and (rows := rows_of(request, entry, plugin))
     ]
     if not groups:
-        return None
+        return nothing_yet(request, entry)
     rows = [row for group in groups for row in group["rows"]]
     is_busy = any(row["is_running"] for row in rows)
     return {
@@ -45,6 +46,23 @@ def panel(request: ProjectRequest, entry: Entry) -> dict[str, Any] | None:
         "may_run": request.may("integrations.check"),
         "may_manage": request.may("integrations.manage"),
         "records_url": url_in(request, "provider-records", entry.slug) if request.may("actions.try") else "",
+    }
+
+
+def nothing_yet(request: ProjectRequest, entry: Entry) -> dict[str, Any] | None:
+    """Why nothing is synced though the provider's plugins could; None where they sync nothing at all."""
+    if not any(plugin.syncs for plugin in entry.plugins):
+        return None
+    mine = Connection.objects.standing().filter(provider=entry.slug)
+    is_here = mine.filter(project=request.project).exists()
+    if not is_here and not mine.filter(user=request.user).exists():
+        return None
+    return {
+        "groups": [],
+        "is_personal": not is_here,
+        "url": url_in(request, "provider-sync", entry.slug),
+        "every": BUSY_EVERY if is_here else CALM_EVERY,
+        "connect_url": url_in(request, "connect", entry.slug) if request.may("integrations.connect") else "",
     }
 
 
