@@ -394,9 +394,7 @@ class ActionRunAdmin(Watched):
     ]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[ActionRun]:
-        return (
-            super().get_queryset(request).defer("answer", "arguments", "arguments_hash", "idempotency_key")
-        )
+        return super().get_queryset(request).defer("answer", "arguments", "arguments_hash", "idempotency_key")
 
     @admin.display(description="action", ordering="plugin")
     def what(self, run: ActionRun) -> str:

@@ -24,8 +24,12 @@ SHOWN = 50  # waiting ones; the others follow when these are decided
 PAGE = 20
 KEPT = timedelta(days=30)
 LONG = 160
-# What could make arguments look like others: controls, and what turns the direction of the writing around.
-TRICKS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
+# What could make arguments look like others: controls, what turns the direction of the writing around, what is
+# not seen at all (soft hyphens, fillers, tags), and halves of surrogate pairs, which no page can be made of.
+TRICKS = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f"
+    "\u2028-\u202e\u2060-\u206f\u3164\ufe00-\ufe0d\ufeff\uffa0\ufff0-\ufffb\ud800-\udfff\U000e0000-\U000e0fff]"
+)
 # How an end is drawn: shape and word.
 ENDS = {
     Approval.State.GRANTED: ("unknown", "Approved, being done"),
@@ -200,7 +204,9 @@ def rule_told(request: ProjectRequest, rule: ActionRule) -> dict[str, Any]:
 
 def thing_of(rule: ActionRule) -> str:
     if rule.action or rule.tool:
-        return f"{rule.plugin}.{rule.action or rule.tool}"
+        known = registry.installed().plugins.get(rule.plugin)
+        action = known.actions.get(rule.action) if known else None
+        return f"{name_of(rule.plugin)}: {action.title if action else rule.action or rule.tool}"
     return f"All of {name_of(rule.plugin)}" if rule.plugin else "Everything"
 
 

@@ -6,7 +6,7 @@ import base64
 import json
 import uuid
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from django.db.models import Q
@@ -15,8 +15,9 @@ from django.utils.dateparse import parse_datetime
 from credentials.vault import Unreadable, VaultSealed
 from integrations import registry
 from integrations.models import Delivery, WebhookEndpoint
+from integrations.runtime import inbox
 from navi.audit.problems import Problem
-from navi.audit.redact import redact, redact_value
+from navi.audit.redact import known_values, redact, redact_value
 from navi.hub import fields
 from navi.hub.cards import url_in
 from navi.hub.doors import ProjectRequest
@@ -115,7 +116,7 @@ def place_in(cursor: str) -> tuple[datetime, uuid.UUID]:
         moment, _, key = base64.urlsafe_b64decode(cursor.encode()).decode().partition(" ")
         at = parse_datetime(moment)
         if at is not None and at.tzinfo is not None:
-            return at, uuid.UUID(key)
+            return at.astimezone(UTC), uuid.UUID(key)
     except (ValueError, OverflowError):
         pass
     raise Problem("invalid_input", "This is no place in the list. Go back to the newest.", field="before")
@@ -201,17 +202,20 @@ def content_of(row: Delivery) -> dict[str, Any]:
         return {"missing": "Its content is sealed with a key that Navi has not got now."}
     if held is None:
         return {"missing": "Its content was deleted after thirty days."}
-    text, is_cut = pretty(held)
-    headers = "\n".join(f"{name}: {value}" for name, value in redact_value(held.get("headers") or {}).items())
+    with known_values():
+        text, is_cut = pretty(held, hidden=inbox.secret_field(row))
+        named = redact_value(held.get("headers") or {})
+    headers = "\n".join(f"{name}: {value}" for name, value in named.items())
     return {"text": text, "is_cut": is_cut, "is_long": text.count("\n") >= FOLDED_FROM, "headers": headers}
 
 
-def pretty(held: Mapping[str, Any]) -> tuple[str, bool]:
-    """The body as a person can read it, and whether something is left out."""
+def pretty(held: Mapping[str, Any], *, hidden: str) -> tuple[str, bool]:
+    """The body as a person can read it, without the field of its secret, and whether something is left out."""
     if "text" not in held:
         return f"No text: {len(base64.b64decode(held.get('base64', '')))} bytes.", False
     try:
-        text = json.dumps(redact_value(json.loads(held["text"])), indent=2, ensure_ascii=False)
+        plain = inbox.without(json.loads(held["text"]), hidden)
+        text = json.dumps(redact_value(plain), indent=2, ensure_ascii=False)
     except (ValueError, RecursionError):
         text = redact(held["text"])
     return (text, False) if len(text) <= LONGEST_TEXT else (text[:LONGEST_TEXT], True)

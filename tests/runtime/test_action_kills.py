@@ -42,9 +42,11 @@ def processes(django_db_setup, key_files, tmp_path_factory):
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, env={**os.environ, **environment},
         ) as process,
     ):  # fmt: skip
+        assert process.stdin and process.stdout
         assert process.stdout.readline().strip() == "ready", log.read_text()[-3000:]
 
         def ask(job):
+            assert process.stdin and process.stdout
             process.stdin.write(json.dumps(job) + "\n")
             process.stdin.flush()
             return json.loads(process.stdout.readline())

@@ -14,7 +14,7 @@ from navi.audit.models import AuditEvent
 from navi.audit.problems import Problem
 from navi.jobs.handlers import Later
 from navi.jobs.models import Job
-from navi.projects import people
+from navi.projects import people, tokens
 from navi.projects.models import AgentToken, Membership
 from navi.projects.rights import actor_for
 
@@ -211,9 +211,7 @@ def test_who_may_decide(acme, alice, adam, bob, vera, charlie, held, api, token_
     ]
     assert may(bob, bobs)
     ada = AgentToken.objects.get(name="Ada")
-    assert not approvals.may_decide(
-        approvals.tokens.agent_now(ada.public_id, project_id=acme.pk), run_of(held)
-    )
+    assert not approvals.may_decide(tokens.agent_now(ada.public_id, project_id=acme.pk), run_of(held))
 
 
 # --- it runs as its agent may then
@@ -375,7 +373,11 @@ def test_twenty_that_resume_at_once_and_the_worker_are_one_call(acme, alice, hel
 
 @pytest.mark.django_db(transaction=True)
 def test_an_agent_may_wait_for_the_word(acme, alice, held, ada):
-    waiter = threading.Timer(0.2, lambda: (grant(held, alice, acme), database.close()))
+    def decide():
+        grant(held, alice, acme)
+        database.close()
+
+    waiter = threading.Timer(0.2, decide)
     waiter.start()
     told = ada.get(f"/api/actions/runs/{held['runId']}?wait=25").json()
     waiter.join()

@@ -203,7 +203,7 @@ def test_a_list_without_end_ends_at_five_thousand(call, says):
 
 
 def test_an_answer_of_an_odd_shape_is_the_vendors_failure(call, says):
-    says(lambda client: [Choice("1", None)])
+    says(lambda client: [Choice("1", None)])  # type: ignore[arg-type]
 
     with pytest.raises(TryLater):
         discover(call, "projects")

@@ -55,7 +55,7 @@ def waiting(request: ProjectRequest) -> HttpResponse:
     if not replies.wants_fragment(request):
         return replies.see_other(reverse("hub:approvals", args=[request.project.slug]))
     rows = approving.waiting(request)
-    known = {storable(one) for one in request.GET.getlist("known")}
+    known = {storable(one) for one in request.GET.getlist("known") if one}
     now = {str(row.run_id) for row in rows}
     if known == now:
         return HttpResponse(status=204)
