@@ -13,9 +13,11 @@ from django.db.models import Q
 from django.db.models.functions import Length
 
 from credentials.vault import Unreadable
-from integrations import registry
+from integrations import policy, registry, ruling
 from integrations.models import Record
+from integrations.registry import Entry
 from integrations.sdk import Plugin
+from navi.audit.actor import Actor
 from navi.audit.problems import Problem
 from navi.projects.models import Project
 
@@ -43,6 +45,19 @@ class Found:
     records: Sequence[Record]
     next: str
     has_more: bool
+
+
+def check_readable(actor: Actor, project: Project, entry: Entry, plugin: Plugin) -> None:
+    """What is kept of a service is read under the same switches and rules as the service itself.
+
+    Raises Problem: blocked, disabled, approval_denied.
+    """
+    standing = policy.standing(entry, project_id=project.pk, user_id=actor.user_id)
+    policy.check_open(entry, standing.effective_of(plugin))
+    found = ruling.rules_for(actor, project.pk).ruling(plugin.slug)
+    if found.asks or found.denies:
+        words = f"{found.reason} So this agent does not read what is kept of {plugin.name}."
+        raise Problem("approval_denied", words, provider=entry.slug)
 
 
 def read(project: Project, plugin: Plugin, kind: str, wish: Wish) -> Found:

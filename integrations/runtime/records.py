@@ -52,6 +52,13 @@ class Known:
     content_hash: str
     is_deleted: bool
     epoch: int
+    changed_at: datetime
+
+    def was_deleted_since(self, asked_at: datetime | None, epoch: int) -> bool:
+        """By a webhook, while the vendor was asked for the page of this pass: the page is the older word."""
+        return (
+            asked_at is not None and self.is_deleted and self.epoch == epoch and self.changed_at >= asked_at
+        )
 
 
 @dataclass(frozen=True)
@@ -86,12 +93,14 @@ def keep(
     *,
     part: str = "",
     epoch: int = 0,
+    asked_at: datetime | None = None,
     at: datetime,
 ) -> Counts:
     """Store these items of a project's connection inside the caller's transaction: a few statements for a page.
 
-    What is stored just so is not written again. `epoch`: of the pass of a sync that met them; webhooks give
-    none. Large pages go through `storing.ready` before the transaction. Whoever calls it holds the project's
+    What is stored just so is not written again. `epoch`, `asked_at`: of the pass of a sync that met them, and
+    when it asked; webhooks give none, and what they say is gone from a part is gone from the undivided whole,
+    too. Large pages go through `storing.ready` before the transaction. Whoever calls it holds the project's
     clock until the commit: call it before you lock anything else. Raises VaultSealed.
     """
     fresh = ready(items)
@@ -100,12 +109,16 @@ def keep(
     drawer = Drawer(connection, plugin_slug, kind, part)
     clock = clock_of(connection)
     known = known_of(drawer, [one.id for one in fresh])
-    epoch = epoch or epoch_now(drawer)
-    touch_unchanged(fresh, known, epoch)
+    pass_now = epoch or epoch_now(drawer)
+    late = {name for name, one in known.items() if one.was_deleted_since(asked_at, pass_now)}
+    fresh = [one for one in fresh if one.id not in late]
+    touch_unchanged(fresh, known, pass_now)
     changed = [one for one in fresh if is_news(one, known.get(one.id))]
-    write(drawer, clock, changed, known, epoch, at)
+    write(drawer, clock, changed, known, pass_now, at)
     deleted = sum(one.is_deleted for one in changed)
-    return Counts(len(changed) - deleted, deleted)
+    counts = Counts(len(changed) - deleted, deleted)
+    gone = [one for one in fresh if one.is_deleted] if part and not epoch else []
+    return counts + keep(connection, plugin_slug, kind, gone, at=at)
 
 
 def clock_of(connection: Connection) -> RecordClock:
@@ -133,7 +146,9 @@ def known_of(drawer: Drawer, ids: Sequence[str]) -> dict[str, Known]:
     found: dict[str, Known] = {}
     for some in chunks(ids):
         rows = drawer.rows.filter(external_id__in=some)
-        for name, *facts in rows.values_list("external_id", "id", "content_hash", "is_deleted", "epoch"):
+        for name, *facts in rows.values_list(
+            "external_id", "id", "content_hash", "is_deleted", "epoch", "changed_at"
+        ):
             found[name] = Known(*facts)
     return found
 
@@ -156,7 +171,7 @@ def is_news(one: Ready, known: Known | None) -> bool:
 def touch_unchanged(fresh: Sequence[Ready], known: dict[str, Known], epoch: int) -> None:
     """A full pass has met them again."""
     met = [known[one.id] for one in fresh if one.id in known and not is_news(one, known[one.id])]
-    stale = [one.id for one in met if one.epoch < epoch]
+    stale = [one.id for one in met if one.epoch != epoch]
     for some in chunks(stale):
         Record.objects.filter(pk__in=some).update(epoch=epoch)
 
@@ -173,7 +188,8 @@ def write(
             id=known[one.id].id if one.id in known else uuid.uuid4(),
             project_id=project_of(drawer.connection), external_id=one.id, **drawer.place,
             data=one.data, content_hash=one.digest, is_deleted=one.is_deleted, sequence=number,
-            epoch=max(epoch, known[one.id].epoch if one.id in known else 0), first_seen_at=at, changed_at=at,
+            # Of a part that was left and chosen again, old rows have a higher one.
+            epoch=epoch, first_seen_at=at, changed_at=at,
         )
         for number, one in enumerate(changed, first)
     ]  # fmt: skip
@@ -188,6 +204,12 @@ def chunks(many: Sequence[T]) -> Iterator[Sequence[T]]:
 
 
 # --- what is gone
+
+
+def lift(state: SyncState, epoch: int, *, since: datetime) -> None:
+    """What webhooks brought after the vendor was asked counts as met by the pass that its answer begins."""
+    heard = Drawer.of(state).rows.filter(epoch=state.epoch, is_deleted=False, changed_at__gte=since)
+    heard.update(epoch=epoch)
 
 
 def sweep_epoch(state: SyncState, *, at: datetime | None = None) -> int:
@@ -283,4 +305,5 @@ def kept_of(plugin: str, kind: str) -> timedelta:
 def forget(rows: Any) -> int:
     """Delete them, so many in a minute and each chunk by itself; how many."""
     doomed = list(rows.order_by().values_list("pk", flat=True)[:FORGOTTEN_AT_ONCE])
-    return sum(Record.objects.filter(pk__in=some).delete()[0] for some in chunks(doomed))
+    # Through the same filter: a tombstone may have come to life since.
+    return sum(rows.filter(pk__in=some).delete()[0] for some in chunks(doomed))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import Error, transaction
@@ -78,6 +78,7 @@ class Read:
     page: Page
     items: Sequence[Ready]
     cursor: Any
+    asked_at: datetime
 
 
 def run_job(state_id: str) -> None:
@@ -190,11 +191,12 @@ def said(turn: Turn, client: Client, place: Place) -> Read:
 
 
 def asked(turn: Turn, client: Client, place: Place) -> Read:
+    at = timezone.now()
     try:
         with understood(turn.entry.name):
             assert turn.sync.function is not None  # noqa: S101 - a pull sync has one
             page = turn.sync.function(client, place)
-            read = storable_page(turn, client, page)
+            read = storable_page(turn, client, page, asked_at=at)
     except (VendorError, StartOver, Problem, VaultSealed, Error):
         raise
     except Exception as bug:
@@ -208,12 +210,12 @@ def asked(turn: Turn, client: Client, place: Place) -> Read:
     return read
 
 
-def storable_page(turn: Turn, client: Client, page: Page) -> Read:
+def storable_page(turn: Turn, client: Client, page: Page, *, asked_at: datetime) -> Read:
     """Without the credential, should the vendor repeat it; as databases take it."""
     plain = to_jsonable_python([[str(one.id), one.data, one.is_deleted] for one in page.items])
     plain = without_secrets(plain, turn.entry, client)
     items = ready(Item(name, data, is_deleted) for name, data, is_deleted in plain)
-    return Read(page, items, storable(to_jsonable_python(page.cursor)))
+    return Read(page, items, storable(to_jsonable_python(page.cursor)), asked_at)
 
 
 # --- into the database
@@ -236,11 +238,18 @@ def store_last(turn: Turn, read: Read, epoch: int) -> None:
     that dies in between reads this one page again."""
     with transaction.atomic():
         counts = kept(turn, read, epoch)
-    held_epoch, turn.state.epoch = turn.state.epoch, epoch
+        note_pass(turn.state, epoch)
+    turn.state.epoch = epoch
     counts += Counts(0, records.sweep_epoch(turn.state))
-    turn.state.epoch = held_epoch
     with transaction.atomic():
         move_on(turn, read, counts, epoch=epoch, is_full=True)
+
+
+def note_pass(state: SyncState, epoch: int) -> None:
+    """What webhooks bring from now on is of this pass. Raises Overtaken, which undoes the page."""
+    row = held(state)
+    row.epoch, row.page_at = epoch, timezone.now()
+    row.save(update_fields=["epoch", "page_at"])
 
 
 def pass_of(state: SyncState, page: Page) -> tuple[int, bool]:
@@ -254,9 +263,13 @@ def pass_of(state: SyncState, page: Page) -> tuple[int, bool]:
 
 def kept(turn: Turn, read: Read, epoch: int) -> Counts:
     state = turn.state
-    return records.keep(
-        turn.connection, state.plugin, state.kind, read.items, part=state.part, epoch=epoch, at=timezone.now()
-    )
+    counts = records.keep(
+        turn.connection, state.plugin, state.kind, read.items,
+        part=state.part, epoch=epoch, asked_at=read.asked_at, at=timezone.now(),
+    )  # fmt: skip
+    if epoch != state.epoch:
+        records.lift(state, epoch, since=read.asked_at)
+    return counts
 
 
 def move_on(turn: Turn, read: Read, counts: Counts, *, epoch: int, is_full: bool) -> None:

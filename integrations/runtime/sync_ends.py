@@ -72,11 +72,17 @@ def begin(state: SyncState, *, at: datetime) -> SyncState | None:
     is_under_way = row.phase == SyncState.Phase.RUNNING
     if not is_under_way and row.next_run_at > at:
         return None
-    if not is_under_way or row.cursor is None:
+    if not is_under_way or (row.cursor is None and not is_at_first_page(row)):
         start(row, at)
     # As they were loaded, with all that hangs on them.
     row.connection, row.project = state.connection, state.project
     return row
+
+
+def is_at_first_page(row: SyncState) -> bool:
+    """A pass over everything has begun and stored nothing. To begin it anew would throw away what another
+    worker is just reading, again and again where somebody asks often."""
+    return row.is_full and row.page_at is None
 
 
 def start(row: SyncState, at: datetime) -> None:
@@ -94,7 +100,7 @@ def start(row: SyncState, at: datetime) -> None:
 def from_the_beginning(state: SyncState) -> SyncState:
     """The vendor has forgotten the cursor: the same run reads everything again. Raises Overtaken."""
     row = held(state)
-    row.cursor, row.epoch, row.is_full = None, row.epoch + 1, True
+    row.cursor, row.epoch, row.is_full, row.page_at = None, row.epoch + 1, True, None
     row.pages = row.seen = row.changed = row.deleted = 0
     row.save()
     row.connection, row.project = state.connection, state.project

@@ -19,7 +19,7 @@ from integrations.models import IntegrationDefault, SyncState
 from integrations.models import Provider as ProviderRow
 from integrations.registry import Entry
 from integrations.runtime import records, toggles
-from integrations.runtime.pacing import spread
+from integrations.runtime.pacing import A_SECOND, WITHIN, spread
 from integrations.runtime.plan import lacking_of
 from integrations.runtime.records import Drawer
 from integrations.runtime.storing import storable_id
@@ -35,7 +35,8 @@ from navi.projects.models import Project
 
 log = logging.getLogger(__name__)
 LEAVE = "sync_leave"  # the job that removes the records of a part that is no longer chosen
-DUE_AT_ONCE = 5000
+A_MINUTE = A_SECOND * int(WITHIN.total_seconds())  # of one provider
+LEFT_AT_ONCE = 5000
 ARRANGED_EVERY = timedelta(minutes=5)
 Key = tuple[uuid.UUID, str, str, str]  # connection, plugin, kind, part
 
@@ -142,7 +143,8 @@ def run_leave(state_id: str) -> None:
     state = rows.select_related("connection", "project").first()
     if state is None:
         return
-    records.bury(Drawer.of(state), Q(), at=timezone.now())
+    # Chosen again meanwhile, it is read in a later pass, and what that met stays.
+    records.bury(Drawer.of(state), Q(epoch__lte=state.epoch), at=timezone.now())
     rows.delete()
 
 
@@ -152,7 +154,7 @@ def arrange_all() -> None:
         return
     for project in Project.objects.filter(archived_at=None, pk__in=with_something_to_sync()):
         arrange(project)
-    for pk in SyncState.objects.filter(error_code=LEAVING).values_list("pk", flat=True)[:DUE_AT_ONCE]:
+    for pk in SyncState.objects.filter(error_code=LEAVING).values_list("pk", flat=True)[:LEFT_AT_ONCE]:
         enqueue(LEAVE, str(pk))
 
 
@@ -181,7 +183,7 @@ def enqueue_due() -> None:
     now = timezone.now()
     rows = SyncState.objects.due(now).exclude(error_code=LEAVING).filter(project__archived_at=None)
     rows = rows.filter(connection__enabled=True, connection__state__in=USABLE)
-    due = list(rows.select_related("connection", "project")[:DUE_AT_ONCE])
+    due = fairly(rows.select_related("connection", "project"))
     open_ones = list(without_closed(due, now))
     lost = lost_among(open_ones)
     for row in lost:
@@ -190,6 +192,12 @@ def enqueue_due() -> None:
     enqueue_all(
         KIND, spread([(row.pk, row.connection.provider) for row in open_ones if row.pk not in gone], at=now)
     )
+
+
+def fairly(rows: Any) -> list[SyncState]:
+    """Of each provider as many as may begin in a minute: thousands of one that lag behind hold no other up."""
+    providers = rows.order_by().values_list("connection__provider", flat=True).distinct()
+    return [row for name in providers for row in rows.filter(connection__provider=name)[:A_MINUTE]]
 
 
 def without_closed(due: list[SyncState], now: datetime) -> Iterator[SyncState]:

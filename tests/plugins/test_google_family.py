@@ -6,11 +6,12 @@ import pytest
 
 from integrations import registry
 from integrations.runtime import health
-from integrations.sdk import Client, MissingScopes, OAuth2, Plugin, Reconnect
+from integrations.sdk import Client, MissingScopes, OAuth2, Place, Plugin, Reconnect, Refused, StartOver
 from integrations.sdk.quality import findings, tier_of
 from integrations.sdk.testing import HEALTH, PayloadError, provider_of, replay
 from tests.plugins.clients import client_at
 from tests.standins.google import USERINFO, GoogleStandin
+from tests.standins.server import Request, Response, Standin, answer_with
 
 GOOGLE = registry.installed().entries["google"]
 FACTS = GOOGLE.provider.auth[0]
@@ -122,3 +123,31 @@ def test_the_first_call_is_harmless_and_told_apart_where_a_box_was_left_unticked
 
     with pytest.raises(MissingScopes):
         action.run(client, action.validate(action.try_with), request_key="")
+
+
+class Forgetful(Standin):
+    """Refuses every question of a sync, as Google refuses the token of a page after a long pause."""
+
+    def answer(self, request: Request) -> Response:
+        return answer_with(400, {"error": {"code": 400, "message": "Invalid page token."}})
+
+
+@pytest.mark.parametrize(
+    ("slug", "kind", "whole", "page"),
+    [
+        ("gmail", "messages", {"history": "1", "for": ["INBOX"]}, {"label": 0, "page": "old"}),
+        ("gmail", "messages", {"history": "1", "for": ["INBOX"]}, {"page": "old"}),
+        ("google-calendar", "events", {"token": "one"}, {"page": "old"}),
+        ("google-drive", "files", {"changes": "1", "page": None}, {"page": "old"}),
+    ],
+)
+def test_the_token_of_a_page_that_google_forgot_starts_over(slug, kind, whole, page):
+    plugin = registry.installed().plugins[slug]
+    read = plugin.syncs[kind].function
+    assert read
+    with Forgetful() as google:
+        client = client_at(plugin, google, "a-token-of-alices")
+        with pytest.raises(Refused):
+            read(client, Place(whole))
+        with pytest.raises(StartOver):
+            read(client, Place({**whole, **page}))

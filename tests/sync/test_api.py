@@ -7,7 +7,7 @@ import pytest
 from django.db import transaction
 from django.utils import timezone
 
-from integrations.models import Record, SyncState
+from integrations.models import ActionRule, Record, SyncState
 from integrations.runtime import reading, records
 from integrations.sdk import Item
 from navi.audit.models import AuditEvent
@@ -133,7 +133,7 @@ def test_a_page_of_records_costs_few_queries(ada, put, django_assert_max_num_que
     put(*[Item(f"{number:03}", {}) for number in range(300)])
     ada.get(THINGS)
 
-    with django_assert_max_num_queries(5):
+    with django_assert_max_num_queries(6):
         assert len(ada.get(THINGS, limit=300).json()["records"]) == 300
 
 
@@ -200,3 +200,22 @@ def test_a_token_without_the_scope_runs_nothing(api, token_of, alice, acme, acme
     assert rita.post("/api/sync/shelf", {}).status_code == 403
     assert rita.get("/api/sync/shelf").status_code == 403
     assert rita.get(THINGS).status_code == 200
+
+
+@pytest.mark.parametrize("effect", ["deny", "ask"])
+def test_what_a_rule_keeps_from_an_agent_it_does_not_read_as_records(ada, acme, put, effect):
+    put(Item("a", {"title": "a"}))
+    ActionRule.objects.create(project=acme, plugin="shelf", effect=effect)
+
+    answer = ada.get(THINGS)
+
+    assert (answer.status_code, answer.json()["error"]["code"]) == (403, "approval_denied")
+
+
+def test_records_of_what_is_switched_off_are_not_read(ada, put):
+    put(Item("a", {"title": "a"}))
+    ada.post("/api/integrations/shelf/disable", {"scope": "project"})
+
+    answer = ada.get(THINGS)
+
+    assert (answer.status_code, answer.json()["error"]["code"]) == (403, "disabled")

@@ -21,6 +21,11 @@ from integrations.sdk import Refused
 SHOWN = ("from", "to", "cc", "subject", "date", "message-id", "reply-to")
 # Gmail takes up to 25 MB with everything; base64 makes a third more of what is attached.
 MOST_ATTACHED = 18 * 1024 * 1024
+CONTROL = re.compile("[\x00-\x1f\x7f\x85\u2028\u2029]")
+# The standard library decodes these (RFC 2047) in whatever becomes a header, and writes line breaks that were
+# in them as they are: =?utf-8?q?a=0d=0aBcc:_b=40c.org?= is a header of its own.
+ENCODED = re.compile(r"=\?.*\?=", re.DOTALL)
+MESSAGE_ID = re.compile(r"<[!-;=?-~]+>")
 SUBTYPES = re.compile(r"[\w.+-]+/[\w.+-]+", re.ASCII)
 
 # --- reading
@@ -104,7 +109,7 @@ def composed(
     attachments: Sequence[Mapping[str, Any]],
     message_id: str,
 ) -> EmailMessage:
-    """A message. Headers are written by the standard library, which takes no line break in any of them."""
+    """A message, its headers written by the standard library."""
     message = EmailMessage(policy=SMTP)
     for name, people in (("To", to), ("Cc", cc), ("Bcc", bcc)):
         if people:
@@ -122,7 +127,8 @@ def address_of(person: str, field: str) -> Address:
     """`Anna <anna@example.org>` or the bare address. Raises Refused where it is none, or more than one."""
     name, address = parseaddr(one_line(person, field))
     try:
-        found = Address(display_name=name, addr_spec=address)
+        given = Address(display_name=name, addr_spec=address)
+        found = Address(name, given.username, given.domain.encode("idna").decode())
     except (ValueError, IndexError, MessageError):
         raise not_one(person, field) from None
     if len(getaddresses([person])) != 1 or not found.username or "." not in found.domain:
@@ -135,8 +141,10 @@ def not_one(person: str, field: str) -> Refused:
 
 
 def one_line(value: str, field: str) -> str:
-    if re.search(r"[\x00-\x1f\x7f\x85\u2028\u2029]", value):
+    if CONTROL.search(value):
         raise Refused("This is one line; it holds a line break or a control character.", field=field)
+    if ENCODED.search(value):
+        raise Refused("Write it as it is to be read; Navi encodes it for mail.", field=field)
     return value
 
 
@@ -166,11 +174,22 @@ def content_of(attachment: Mapping[str, Any]) -> bytes:
 
 def answering(message: EmailMessage, before: Mapping[str, str]) -> EmailMessage:
     """The same message, as the answer to one with these headers: so that every mail program threads it."""
-    answered = " ".join(before.get("message-id", "").split())
+    answered = ids_in(before.get("message-id", ""))[:1]
     if answered:
-        message["In-Reply-To"] = answered
-        message["References"] = " ".join([*before.get("references", "").split(), answered])
+        message["In-Reply-To"] = answered[0]
+        message["References"] = " ".join([*ids_in(before.get("references", "")), *answered])
     return message
+
+
+def ids_in(header: str) -> list[str]:
+    """Ids of messages; what else a stranger wrote there does not go into our mail."""
+    return [one for one in MESSAGE_ID.findall(header) if not ENCODED.search(one)]
+
+
+def harmless(header: str) -> str:
+    """A stranger's header in one line, with nothing that would be decoded once more."""
+    shown = CONTROL.sub(" ", header).encode(errors="replace").decode()
+    return " ".join(shown.replace("=?", "= ?").split())
 
 
 def answered_to(before: Mapping[str, str], *, everybody: bool, mine: str) -> tuple[list[str], list[str]]:
@@ -186,7 +205,7 @@ def answered_to(before: Mapping[str, str], *, everybody: bool, mine: str) -> tup
 
 
 def people_in(header: str) -> list[str]:
-    pairs = getaddresses([" ".join(header.split())])
+    pairs = getaddresses([harmless(header)])
     return [str(Address(name, addr_spec=address)) for name, address in pairs if is_address(address)]
 
 
@@ -203,9 +222,13 @@ def address_in(person: str) -> str:
 
 def answer_to(subject: str) -> str:
     """Gmail keeps a thread together only where the subject stays, but for the Re: before it."""
-    plain = " ".join(subject.split())
+    plain = harmless(subject)
     return plain if plain.lower().startswith("re:") else f"Re: {plain}"
 
 
 def raw(message: EmailMessage) -> str:
+    """As Gmail takes it. Raises Refused where a header would break into two."""
+    headers = [value for part in message.walk() for value in part.values()]
+    if any(CONTROL.search(value) for value in headers):
+        raise Refused("A header of this message would hold a line break or a control character.")
     return base64.urlsafe_b64encode(message.as_bytes()).decode()

@@ -56,7 +56,10 @@ class Settings(BaseModel):
         json_schema_extra={"discovers": "labels"},
     )
     days: int = Described(
-        default=30, ge=1, le=3650, description="How many days back the first sync reads, 1 to 3650"
+        default=30,
+        ge=1,
+        le=3650,
+        description="How many days back a full reading goes, 1 to 3650; what is older is not kept beyond it",
     )
     with_text: bool = Described(
         default=False, description="Also keep what the messages say, not only who wrote when about what"
@@ -580,7 +583,7 @@ def listed(gmail: Client, cursor: Mapping[str, Any], wanted: Settings) -> Page:
         "maxResults": PAGE,
         "pageToken": cursor["page"],
     }
-    page = gmail.get("/messages", params=asked).json()
+    page = page_of(gmail, "/messages", asked)
     items = [item for one in page.get("messages", []) if (item := item_of(gmail, one["id"], wanted))]
     token, label = page.get("nextPageToken"), cursor["label"]
     if token or label + 1 < len(wanted.labels):
@@ -596,17 +599,23 @@ def changed(gmail: Client, cursor: Mapping[str, Any], wanted: Settings) -> Page:
         "maxResults": PAGE,
         "pageToken": cursor.get("page"),
     }
-    try:
-        page = gmail.get("/history", params=asked).json()
-    except Refused as refusal:
-        # Gmail keeps its history for about a week, sometimes only for hours.
-        if refusal.status == 404:
-            raise StartOver from None
-        raise
+    page = page_of(gmail, "/history", asked)
     items = [item_of(gmail, id, wanted) or Item(id, is_deleted=True) for id in named_in(page)]
     if token := page.get("nextPageToken"):
         return Page(items, {**cursor, "page": token}, more=True)
     return Page(items, {"history": str(page["historyId"]), "for": wanted.labels})
+
+
+def page_of(gmail: Client, path: str, asked: Mapping[str, Any]) -> dict[str, Any]:
+    """Raises StartOver where Gmail no longer knows the place."""
+    try:
+        page: dict[str, Any] = gmail.get(path, params=asked).json()
+    except Refused as refusal:
+        # Gmail keeps its history for about a week, sometimes only for hours; and tokens of pages not for ever.
+        if refusal.status == 404 or (refusal.status == 400 and asked["pageToken"]):
+            raise StartOver from None
+        raise
+    return page
 
 
 def named_in(page: Mapping[str, Any]) -> list[str]:

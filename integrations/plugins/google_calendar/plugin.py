@@ -59,7 +59,8 @@ class Settings(BaseModel):
         default=365,
         ge=1,
         le=3650,
-        description="How many days back the first sync reads, 1 to 3650; what is ahead is always read",
+        description="How many days back a full reading goes, 1 to 3650; what is ahead is always read, what is "
+        "older is not kept beyond it",
     )
 
 
@@ -490,7 +491,8 @@ def events(calendar: Client, place: Place) -> Page:
     try:
         page = calendar.get(place_of(place.part or "primary"), params=asked).json()
     except Refused as refusal:
-        if refusal.status == 410:  # The token has expired, or who may see what has changed.
+        # The token has expired, or who may see what has changed; or a page's token after a long pause.
+        if refusal.status == 410 or (refusal.status == 400 and asked["pageToken"]):
             raise StartOver from None
         raise
     items = [item_of(found) for found in page.get("items", [])]

@@ -394,12 +394,19 @@ def files(drive: Client, place: Place) -> Page:
 
 
 def listed(drive: Client, cursor: Mapping[str, Any]) -> Page:
-    page = list_files(drive, limit=200, cursor=cursor["page"])
+    try:
+        page = list_files(drive, limit=200, cursor=cursor["page"])
+    except Refused as refusal:
+        if refusal.status == 400 and cursor["page"]:  # Tokens of pages do not outlive a long pause.
+            raise StartOver from None
+        raise
     items = [Item(file["id"], file) for file in page["files"]]
     done = {"changes": cursor["changes"]}
     if page["next_cursor"]:
         return Page(items, {**done, "page": page["next_cursor"]}, more=True)
-    return Page(items, done)
+    # What was changed while several pages were read has moved to the front, past which this pass was: it ends
+    # by reading the changes, or those files would count as deleted.
+    return Page(items, done, more=cursor["page"] is not None)
 
 
 def changed(drive: Client, cursor: Mapping[str, Any]) -> Page:

@@ -35,7 +35,15 @@ def pull_issues(linear: Client, place: Place) -> Page:
         cursor = beginning(teams, now)
     found = changed(linear, cursor)
     items = [seen(issue) for issue in found["nodes"]]
-    return Page(items, following(cursor, found), more=bool(cursor_after(found)), starts_over=starts_over)
+    on = following(cursor, found)
+    return Page(items, on, more=bool(on["after"]) or has_missed(cursor, on), starts_over=starts_over)
+
+
+def has_missed(before: Cursor, after: Cursor) -> bool:
+    """Issues that changed while a whole pass read its pages moved to the front, past which it was: it ends by
+    reading what changed, or they would count as deleted."""
+    was_whole = before["since"] is None and before["after"] is not None
+    return was_whole and after["since"] is not None
 
 
 def beginning(teams: list[str], at: datetime) -> Cursor:

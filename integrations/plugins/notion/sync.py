@@ -56,7 +56,8 @@ def rows_of(notion: Client, place: Place) -> Page:
 
 def everything(notion: Client, place: Place) -> Page:
     """All that was shared, the last edited first: search cannot leave out what is known, so it is read until
-    there. What is edited meanwhile moves to the front, where the next run begins."""
+    there. What is edited meanwhile moves to the front, past which this pass already is: a first pass of
+    several pages ends there, or what it missed would count as deleted."""
     cursor = place.cursor or {}
     asked = {
         "filter": {"property": "object", "value": "page"},
@@ -72,7 +73,8 @@ def everything(notion: Client, place: Place) -> Page:
     if page.get("next_cursor") and len(found) == len(page["results"]):
         on = {"since": since or None, "newest": newest, "next": page["next_cursor"]}
         return Page(items, given(on), more=True)
-    return Page(items, given({"since": newest}))
+    has_missed = "next" in cursor and not since and newest is not None
+    return Page(items, given({"since": newest}), more=has_missed)
 
 
 def item_of(found: dict[str, Any]) -> Item:

@@ -29,6 +29,7 @@ def pull_messages(slack: Client, place: Place) -> Page:
     cursor = place.cursor or {}
     asked = {
         "channel": place.part, "oldest": cursor.get("oldest"), "latest": cursor.get("latest"), "limit": MOST,
+        "cursor": cursor.get("next"),
     }  # fmt: skip
     page = slack.get("/conversations.history", params=given(asked)).json()
     found = page["messages"]
@@ -37,6 +38,9 @@ def pull_messages(slack: Client, place: Place) -> Page:
     if page.get("has_more") and found:
         on = {"oldest": cursor.get("oldest"), "latest": found[-1]["ts"], "newest": newest}
         return Page(items, given(on), more=True)
+    if page.get("has_more"):
+        # A page may be empty without being the last; only Slack's cursor leads past it.
+        return Page([], {**cursor, "next": page["response_metadata"]["next_cursor"]}, more=True)
     return Page(items, given({"oldest": newest}))
 
 

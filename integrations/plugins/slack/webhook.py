@@ -128,8 +128,14 @@ def changed_message(channel: str, happened: Mapping[str, Any]) -> Item | None:
     if subtype == "message_deleted" and isinstance(gone, str):
         return Item(item_id(channel, gone), is_deleted=True)
     if subtype == "message_changed" and isinstance(message, dict) and isinstance(message.get("ts"), str):
-        return item_of(channel, message)
+        return None if is_hidden_reply(message) else item_of(channel, message)
     return None
+
+
+def is_hidden_reply(message: Mapping[str, Any]) -> bool:
+    """Shown in its thread only: the history of the channel, which is what is kept, does not have it."""
+    is_reply = message.get("thread_ts") not in (None, message["ts"])
+    return is_reply and message.get("subtype") != "thread_broadcast"
 
 
 def summary_of(told: Mapping[str, Any]) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 
 from integrations.plugins.todoist.facts import plugin
 from integrations.plugins.todoist.shapes import seen_project, seen_task
-from integrations.sdk import Client, Item, Page, Place, Refused, StartOver
+from integrations.sdk import Client, Item, Page, Place, Refused, StartOver, TryLater
 
 FROM_THE_BEGINNING = "*"
 WRONG_ARGUMENT = 400
@@ -58,6 +58,9 @@ def changed(todoist: Client, place: Place, resource: str) -> dict[str, Any]:
         if place.cursor and refusal.status == WRONG_ARGUMENT:
             raise StartOver from None
         raise
+    if answer.get("full_sync") and resource not in answer:
+        # "Everything", without any of it: believed, it would delete all that is kept.
+        raise TryLater("Todoist answered with something Navi cannot read. Try again later.", sent=True)
     return {resource: [], **answer}
 
 

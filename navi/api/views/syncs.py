@@ -40,7 +40,8 @@ class Records(AgentView):
     )
     def get(self, request: Request, plugin: str, kind: str) -> Response:
         """Records in the order of their changes, deletions included. Keep `next` and come back with it."""
-        _, found = registry.plugin(plugin, self.project.pk)
+        entry, found = registry.plugin(plugin, self.project.pk)
+        reading.check_readable(self.actor, self.project, entry, found)
         page = reading.read(self.project, found, kind, wish_of(request))
         told = [record(row) for row in page.records]
         return answer({"records": told, "next": page.next, "hasMore": page.has_more}, is_private=True)

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from email import message_from_bytes
 from email.message import EmailMessage
 from email.policy import default
+from email.utils import getaddresses
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from tests.plugins.clients import client_at
 from tests.standins.google import TOKEN, GoogleStandin
 from tests.standins.google_data import INVOICE, LUNCH
 
+HIDDEN = "=?utf-8?q?x=0d=0aBcc=3a_thief=40example=2eorg?="
 SENDING = "/gmail/v1/users/me/messages/send"
 
 
@@ -143,6 +145,48 @@ def test_nothing_smuggles_a_header_in(alice: Client, google: GoogleStandin, fiel
 
     assert refusal.value.field == field
     assert google.requests == []
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"subject": HIDDEN},
+        {"to": [f"{HIDDEN} <anna@example.org>"]},
+        {"attachments": [{"name": HIDDEN, "mime_type": "text/plain", "data": "YQ=="}]},
+    ],
+)
+def test_nothing_smuggles_a_header_in_encoded(alice: Client, google: GoogleStandin, more: dict[str, Any]):
+    with pytest.raises(Refused):
+        send(alice, **more)
+
+    assert not google.asked(SENDING)
+
+
+@pytest.mark.parametrize("header", ["Message-ID", "References", "Subject", "From", "Reply-To"])
+def test_a_stranger_smuggles_no_header_into_the_answer(header: str):
+    sender = f"{HIDDEN} <mallory@example.org>"
+    written = {"From": sender, "Reply-To": sender}.get(header, HIDDEN)
+    before = {
+        **dict.fromkeys(mail.SHOWN, ""),
+        "from": "Anna <anna@example.org>",
+        "message-id": "<1@example.org>",
+    }
+    before[header.lower()] = written
+
+    to, cc = mail.answered_to(before, everybody=True, mine="alice@example.org")
+    answer = mail.composed(
+        to=to, cc=cc, bcc=[], subject=mail.answer_to(before["subject"]), text="Yes", page=None, attachments=[],
+        message_id="<2@mail.gmail.com>",
+    )  # fmt: skip
+    sent = message_from_bytes(base64.urlsafe_b64decode(mail.raw(mail.answering(answer, before))))
+
+    assert sent["Bcc"] is None
+    assert sent.get_all("Cc", []) == []
+    assert "thief@example.org" not in [address for _, address in getaddresses([sent["To"]])]
+
+
+def test_a_domain_goes_out_as_mail_servers_know_it():
+    assert mail.address_of("Anna <anna@exämple.org>", "to").addr_spec == "anna@xn--exmple-cua.org"
 
 
 def test_attachments_have_a_limit_together(

@@ -12,6 +12,7 @@ from integrations.sdk.testing import REQUEST_KEY, pull, replay
 from tests.plugins.clients import client_at
 from tests.standins.google import TOKEN, GoogleStandin
 from tests.standins.google_data import BUDGET
+from tests.standins.server import Request, Response, Standin, answer_with
 
 
 @pytest.fixture(scope="module")
@@ -230,3 +231,16 @@ def test_the_recordings_are_read():
 
     assert first.cursor == {"changes": "100"}
     assert sorted(item.is_deleted for item in later.items) == [False, True]
+
+
+class LastPage(Standin):
+    def answer(self, request: Request) -> Response:
+        return answer_with(200, {"files": []})
+
+
+def test_a_first_pass_of_several_pages_ends_by_reading_what_changed_meanwhile():
+    with LastPage() as drive:
+        last = page(client_at(plugin, drive, "a-token-of-alices"), {"changes": "100", "page": "second"})
+
+    # The last changed files come first: one that was changed is past, and would count as deleted.
+    assert (last.cursor, last.more) == ({"changes": "100"}, True)

@@ -99,7 +99,7 @@ def test_the_last_page_says_from_when_the_next_pass_reads():
 
     page = pull(plugin, "issues", "issues_last_page", cursor=under_way, settings={"teams": [TEAM]})
 
-    assert not page.more
+    assert page.more  # by what changed while the pages were read
     assert (page.cursor["since"], page.cursor["after"], page.cursor["newest"]) == (NEWEST, None, None)
 
 
@@ -145,6 +145,20 @@ def test_what_changes_while_the_pages_are_read_comes_with_the_next_pass(
     items, _ = run_of(alice, cursor)
 
     assert "Changed meanwhile" in titles(items)
+
+
+def test_a_whole_pass_meets_what_changes_between_two_pages(
+    alice: Client, linear: LinearStandin, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(sync, "AT_ONCE", 1)
+    everything = {item.id for item in run_of(alice)[0]}
+    first = read(alice)
+    linear.workspace.issue_update("ENG-1", {"title": "Changed meanwhile"})
+
+    rest, _ = run_of(alice, first.cursor)
+
+    # What a whole pass does not meet counts as deleted.
+    assert {item.id for item in [*first.items, *rest]} == everything
 
 
 def test_only_issues_of_the_chosen_teams_are_kept(alice: Client, linear: LinearStandin):

@@ -10,6 +10,7 @@ from integrations.plugins.slack.plugin import plugin
 from integrations.sdk import Client, Page, Place, Refused
 from integrations.sdk.testing import pull
 from tests.plugins.clients import client_at
+from tests.standins.server import Request, Response, Standin, answer_with
 from tests.standins.slack import BOT_TOKEN, SlackStandin
 from tests.standins.slack_data import GENERAL, RANDOM
 
@@ -101,3 +102,20 @@ def test_an_empty_channel_stays_at_its_beginning(team: Client, slack: SlackStand
 def test_a_channel_that_the_app_is_no_member_of_is_refused_with_a_remedy(team: Client):
     with pytest.raises(Refused, match="/invite"):
         sync.pull_messages(team, Place(None, RANDOM))
+
+
+class Hesitant(Standin):
+    """Its first page is empty, and not the last."""
+
+    def answer(self, request: Request) -> Response:
+        if request.query.get("cursor") == "on":
+            return answer_with(200, {"ok": True, "messages": [{"ts": "1.000000", "text": "Here"}]})
+        answer = {"ok": True, "messages": [], "has_more": True, "response_metadata": {"next_cursor": "on"}}
+        return answer_with(200, answer)
+
+
+def test_an_empty_page_is_not_the_end():
+    with Hesitant() as slack:
+        texts, _ = whole(client_at(plugin, slack, BOT_TOKEN))
+
+    assert texts == ["Here"]

@@ -91,6 +91,15 @@ def test_what_is_changed_or_deleted_is_so_at_once(slack: SlackStandin, receiver:
     assert [found.part for found in receiver.heard] == [GENERAL] * 3
 
 
+def test_a_reply_that_is_changed_stays_in_its_thread(slack: SlackStandin, receiver: Receiver):
+    ts = slack.say("alice", GENERAL, "Who is coming?")
+    reply = slack.say("alice", GENERAL, "M", thread_ts=ts)
+    slack.change(reply, "Me")
+    slack.outgoing.settle()
+
+    assert [found.records.get("messages") for found in receiver.heard] == [None] * 3
+
+
 def test_what_the_app_changes_is_changed_here_too(team: Client, slack: SlackStandin, receiver: Receiver):
     ts = run(team, "post_message", channel=GENERAL, text="Opn")["ts"]
     run(team, "update_message", channel=GENERAL, ts=ts, text="Open")

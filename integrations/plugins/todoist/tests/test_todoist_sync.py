@@ -8,11 +8,24 @@ from typing import Any
 import pytest
 
 from integrations.plugins.todoist.plugin import plugin
-from integrations.sdk import Client, Event, Headers, Hmac, Incoming, Item, Page, Place, Refused, StartOver
+from integrations.sdk import (
+    Client,
+    Event,
+    Headers,
+    Hmac,
+    Incoming,
+    Item,
+    Page,
+    Place,
+    Refused,
+    StartOver,
+    TryLater,
+)
 from integrations.sdk.signatures import proves
 from integrations.sdk.testing import REQUEST_KEY, pull
 from tests.plugins.clients import client_at
 from tests.standins.grants import CLIENT_SECRET
+from tests.standins.server import Request, Response, Standin, answer_with
 from tests.standins.todoist import ALICES_ID, GARDEN, HOME, KEY, MILK, TULIPS, WORK, TodoistStandin
 
 CALLED = json.loads((Path(__file__).parent / "webhooks" / "task_changed.json").read_text())["body"]
@@ -66,6 +79,16 @@ def test_completed_tasks_stay_and_deleted_ones_become_tombstones():
 
 def test_everything_sent_anew_starts_over():
     assert pull(plugin, "tasks", "tasks_sent_anew", cursor=at()).starts_over
+
+
+class Silent(Standin):
+    def answer(self, request: Request) -> Response:
+        return answer_with(200, {"sync_token": "another", "full_sync": True})
+
+
+def test_everything_without_any_of_it_is_not_believed():
+    with Silent() as todoist, pytest.raises(TryLater):
+        read(client_at(plugin, todoist, KEY), "tasks", at())
 
 
 def test_a_token_todoist_does_not_know_starts_over():
