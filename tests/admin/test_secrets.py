@@ -12,7 +12,9 @@ from django.utils import timezone
 from credentials.models import ConnectRequest, OAuthApp, OAuthAttempt, Secret
 from credentials.vault import SealedJSONField
 from integrations.models import (
+    ActionRule,
     ActionRun,
+    Approval,
     CustomProvider,
     Delivery,
     HealthCheck,
@@ -45,6 +47,7 @@ APP_SECRET = "GOCSPX-canary-of-an-oauth-app"
 VERIFIER = "canary-verifier-of-a-sign-in"
 DEVICE = "CNRY-DVCE"
 HOOK_SECRET = "canary-secret-of-a-webhook-5e2d"
+ASKED = "canary-argument-of-a-waiting-call"
 SAID = "canary-content-of-a-delivery"
 SYNCED = "canary-content-of-a-record"
 WEBHOOK = "https://hooks.example/canary-in-the-address"
@@ -64,6 +67,12 @@ def planted(admin, account, acme, alice, crm, olga, now):
         project=acme, seal_owner=acme.pk, actor_id="abcdefghijkl", plugin="linear", action="search",
         connection=connection, arguments_hash="0" * 64, answer={"result": ANSWER}, state="succeeded",
     )  # fmt: skip
+    rule = ActionRule.objects.create(project=acme, plugin="linear", effect="ask")
+    waits = ActionRun.objects.create(
+        project=acme, seal_owner=acme.pk, actor_id="abcdefghijkl", plugin="linear", action="create_issue",
+        connection=connection, arguments_hash="0" * 64, arguments={"title": ASKED}, state="awaiting_approval",
+    )  # fmt: skip
+    Approval.objects.create(run=waits, rule=rule, arguments_hash="0" * 64, expires_at=now)
     ConnectRequest.objects.create(
         provider="linear", project=acme, asked_by="Ada", token_public_id="abcdefghijkl", user_code=CODE,
         expires_at=timezone.now(),
@@ -107,6 +116,7 @@ def planted(admin, account, acme, alice, crm, olga, now):
         "the key": CANARY,
         "the key's middle": "CANARYdoNotShowMe",
         "the vendor's answer": ANSWER,
+        "what an agent asked for": ASKED,
         "a connect code": CODE,
         "the secret of an OAuth app": APP_SECRET,
         "the verifier of a sign-in": VERIFIER,

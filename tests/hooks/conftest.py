@@ -17,13 +17,17 @@ from integrations.runtime import endpoints, hearing, lines
 from integrations.sdk import Headers, Incoming
 from integrations.sdk.signatures import signature
 from navi.audit.actor import SYSTEM
+from tests.hooks.soak import PLUGINS, own_copy
 
-PLUGINS = Path(__file__).parent / "plugins"
+
+@pytest.fixture(scope="session")
+def plugin_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return own_copy(PLUGINS, tmp_path_factory.mktemp("hooks"))
 
 
 @pytest.fixture
-def our_plugins(settings: Any) -> Iterator[None]:
-    settings.PLUGIN_DIRS = [PLUGINS]
+def our_plugins(settings: Any, plugin_folder: Path) -> Iterator[None]:
+    settings.PLUGIN_DIRS = [plugin_folder]
     registry.installed.cache_clear()
     yield
     registry.installed.cache_clear()

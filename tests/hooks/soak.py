@@ -13,6 +13,7 @@ import http.client
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -88,6 +89,15 @@ class Process:
         self.start()
 
 
+def own_copy(plugins: Path, folder: Path) -> Path:
+    """The plugins where nobody else may write, whatever the checkout's umask was: Navi refuses them else."""
+    own = folder / "plugins"
+    shutil.copytree(plugins, own, ignore=shutil.ignore_patterns("__pycache__"))
+    for path in (own, *own.rglob("*")):
+        path.chmod(0o755 if path.is_dir() else 0o644)
+    return own
+
+
 class House:
     """Navi on a database of its own."""
 
@@ -95,7 +105,7 @@ class House:
         self.port, self.folder = free_port(), folder
         self.env = {
             **os.environ, "DATABASE_URL": database, "NAVI_DATA_DIR": str(folder / "data"), "PORT": str(self.port),
-            "NAVI_PLUGIN_DIRS": str(PLUGINS), "NAVI_WORKERS": "2", "NAVI_LOG_LEVEL": "WARNING",
+            "NAVI_PLUGIN_DIRS": str(own_copy(PLUGINS, folder)), "NAVI_WORKERS": "2", "NAVI_LOG_LEVEL": "WARNING",
         }  # fmt: skip
         self.env.pop("REDIS_URL", None)
         self.run("manage.py", "migrate", "-v0")
