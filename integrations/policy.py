@@ -61,6 +61,7 @@ class Standing:
     # By the plugin's slug, what the person and what the project set for it alone.
     of_plugins: Mapping[str, tuple[Toggles, Toggles]] = field(default_factory=dict)
     may_be_ruled: bool = True  # False: it is known that no rule of the project asks or denies anything
+    may_be_partly_off: bool = True  # False: it is known that nothing is switched off for a plugin alone
 
     @property
     def effective(self) -> Effective:
@@ -131,7 +132,10 @@ def standing_in(entry: Entry, operator: ProviderRow | None, rows: Iterable[Integ
         for slug, _ in by_place
         if slug
     }
-    return Standing(entry.provider.defaults, operator, person, project, of_plugins)
+    partly_off = any(False in (one.enabled, other.enabled) for one, other in of_plugins.values())
+    return Standing(
+        entry.provider.defaults, operator, person, project, of_plugins, may_be_partly_off=partly_off
+    )
 
 
 def is_on(entry: Entry, plugin: Plugin, *, project_id: uuid.UUID) -> bool:
@@ -147,7 +151,10 @@ WITH_STANDING = WrittenOut(
     SELECT {columns}, s.seal_owner, s.fields, of_project.enabled, of_person.enabled,
            operator.enabled, operator.is_blocked, operator.blocked_reason,
            EXISTS (SELECT 1 FROM integrations_actionrule rule
-                    WHERE rule.project_id = %s AND rule.effect <> 'allow')
+                    WHERE rule.project_id = %s AND rule.effect <> 'allow'),
+           EXISTS (SELECT 1 FROM integrations_integrationdefault part
+                    WHERE part.provider = c.provider AND part.plugin <> '' AND NOT part.enabled
+                      AND (part.project_id = %s OR part.user_id = %s))
       FROM credentials_connection c
       LEFT JOIN credentials_secret s ON s.id = c.current_id
       LEFT JOIN integrations_integrationdefault of_project
@@ -172,6 +179,7 @@ class Beside(NamedTuple):
     is_blocked: bool | None
     blocked_reason: str | None
     may_be_ruled: bool
+    may_be_partly_off: bool
 
 
 def candidates_with_standing(
@@ -182,7 +190,9 @@ def candidates_with_standing(
     project, user = prepared(project_id, database), prepared(user_id, database)
     found = [
         (row, Beside(*beside))
-        for row, beside in WITH_STANDING.rows([project, project, user, entry.slug, project, user])
+        for row, beside in WITH_STANDING.rows(
+            [project, project, user, project, user, entry.slug, project, user]
+        )
     ]
     standing = standing_beside(found[0][1], entry) if found else None
     return [with_secret(row, beside) for row, beside in found], standing
@@ -206,8 +216,10 @@ def standing_beside(beside: Beside, entry: Entry) -> Standing:
         blocked_reason=beside.blocked_reason or "",
     )
     person, project = Toggles(truth(beside.by_person)), Toggles(truth(beside.by_project))
-    may_be_ruled = bool(beside.may_be_ruled)
-    return Standing(entry.provider.defaults, operator, person, project, may_be_ruled=may_be_ruled)
+    return Standing(
+        entry.provider.defaults, operator, person, project, may_be_ruled=bool(beside.may_be_ruled),
+        may_be_partly_off=bool(beside.may_be_partly_off),
+    )  # fmt: skip
 
 
 def truth(value: Any) -> bool | None:
@@ -269,6 +281,19 @@ def check_open(entry: Entry, effective: Effective) -> None:
         name = effective.off_name or entry.name
         raise Problem("disabled", f"{name} is switched off {place}.", provider=entry.slug)
     check_approved(entry)
+
+
+def check_whole(entry: Entry, *, project_id: uuid.UUID, user_id: uuid.UUID | None) -> None:
+    """Raises Problem `disabled` where a plugin is off: the family's credential would open that one too."""
+    found = standing(entry, project_id=project_id, user_id=user_id)
+    for plugin in entry.plugins:
+        effective = found.effective_of(plugin)
+        if effective.off_name:
+            words = (
+                f"{effective.off_name} is switched off here, and a credential of {entry.name} would open it too. "
+                "Use the actions and the proxy of what is on."
+            )
+            raise Problem("disabled", words, provider=entry.slug)
 
 
 def check_approved(entry: Entry) -> None:

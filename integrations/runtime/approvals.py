@@ -52,6 +52,7 @@ def grant(approval: Approval, actor: Actor, *, note: str = "") -> None:
     """Let exactly this call happen once. Raises Problem where it was decided, is too late, or may not be."""
     row = decidable(approval, actor)
     with transaction.atomic():
+        holding.lock(row)
         decide(approval, Approval.State.GRANTED, actor, note)
         if row.queue:
             row.move(before=State.AWAITING_APPROVAL, after=State.QUEUED, due_at=timezone.now())
@@ -66,6 +67,7 @@ def deny(approval: Approval, actor: Actor, *, note: str = "") -> None:
     """The call never happens. Raises Problem as `grant` does."""
     row = decidable(approval, actor)
     with transaction.atomic():
+        holding.lock(row)
         decide(approval, Approval.State.DENIED, actor, note)
         end(row, f"{actor.label} denied it{f': {approval.note}' if approval.note else '.'}")
         holding.said(approval, row, "approval.denied", actor, note=approval.note)

@@ -12,7 +12,7 @@ from django.utils import timezone
 from credentials.models import Connection
 from credentials.resolve import choose, usable
 from credentials.vault import VaultSealed
-from integrations import policy, registry
+from integrations import policy, registry, ruling
 from integrations.models import WebhookEndpoint
 from integrations.registry import Entry
 from integrations.runtime import hearing, lines, registering
@@ -71,10 +71,11 @@ def create(
     address at the vendor, also where Navi could. Raises Problem, VendorError; then nothing is stored.
     """
     entry, plugin = registry.plugin(plugin_slug, project.pk)
-    policy.check_not_blocked(entry)
     webhook = webhook_for(entry, plugin, scheme)
+    registers = webhook.register_function is not None and not by_hand
+    check_permitted(entry, plugin, project, actor, registers=registers)
     account = account_for(entry, project, connection)
-    check_place(webhook, plugin, project, account, resource, by_hand=by_hand)
+    check_place(webhook, plugin, project, account, resource, registers=registers)
     endpoint = WebhookEndpoint(
         project=project, provider=entry.slug, plugin=plugin.slug, connection=account, resource=resource,
         scheme=scheme if plugin.webhook is None else "", label=label.strip()[:160], created_by=actor.label[:160],
@@ -82,10 +83,21 @@ def create(
     made = first_secret(webhook, secret)
     endpoint.secrets = lines.with_secret({}, made, overlap=0) if made else {"live": []}
     line = inserted(endpoint, actor)
-    if webhook.register_function and not by_hand:
+    if registers:
         registering.first_time(line, actor)
         return Made(endpoint)
     return Made(endpoint, None if secret else made)
+
+
+def check_permitted(entry: Entry, plugin: Plugin, project: Any, actor: Actor, *, registers: bool) -> None:
+    """To register is to write at the vendor: nothing that is off does, and no agent that a rule watches.
+
+    Raises Problem: blocked, disabled.
+    """
+    standing = policy.standing(entry, project_id=project.pk, user_id=None)
+    policy.check_open(entry, standing.effective_of(plugin))
+    if registers:
+        ruling.check_uncovered(actor, entry, project.pk)
 
 
 def webhook_for(entry: Entry, plugin: Plugin, scheme: str) -> Webhook:
@@ -123,13 +135,13 @@ def check_place(
     account: Connection | None,
     resource: str,
     *,
-    by_hand: bool,
+    registers: bool,
 ) -> None:
     """Raises Problem where there is one already, or too many, or it is not said what for."""
-    registers = webhook.register_function is not None and not by_hand
     if webhook.resource and not resource and registers:
         raise Problem("invalid_input", f"Say for which of the {webhook.resource}.", field="resource")
-    if len(resource) > 300 or not (resource.isprintable() or not resource):
+    # Plugins put it into a path: a question mark would cut off what makes the path one of webhooks.
+    if len(resource) > 300 or "?" in resource or not (resource.isprintable() or not resource):
         raise Problem("invalid_input", "This is no name of a resource.", field="resource")
     rows = WebhookEndpoint.objects.in_project(project)
     if rows.count() >= MOST:
@@ -180,6 +192,8 @@ def rotate(
         raise Problem("invalid_input", words, provider=line.entry.slug)
     if not timedelta(0) <= overlap <= LONGEST_OVERLAP:
         raise Problem("invalid_input", "The overlap is between nothing and seven days.", field="overlap")
+    if endpoint.registration:
+        check_permitted(line.entry, line.plugin, endpoint.project, actor, registers=True)
     made = first_secret(webhook, secret)
     if endpoint.registration:
         registering.anew(line, actor, secret=made, overlap=overlap)

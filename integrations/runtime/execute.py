@@ -67,16 +67,18 @@ def answered(plan: Plan, row: ActionRun) -> Result:
     """The answer of a run that began before; one that was cut off is done again where the vendor does it once."""
     row = runs.settled(row)
     if may_repeat(plan, row):
-        client = opened(plan)
+        client, stood = opened(plan), (row.state, row.started_at)
         if runs.taken_over(row):
-            return ask_vendor(plan, row, client)
+            return ask_vendor(plan, row, client, stood=stood)
         row = runs.again(row.pk)
     return runs.replay(row, plan.entry)
 
 
 def may_repeat(plan: Plan, row: ActionRun) -> bool:
     is_open = runs.is_cut_off(row) or row.state == State.OUTCOME_UNKNOWN
-    return is_open and is_safe_twice(plan) and row.connection_id == plan.connection.pk
+    is_same = row.connection_id == plan.connection.pk and is_safe_twice(plan)
+    # It may not have happened at all: under a rule that asks since then, it needs a person like any other.
+    return is_open and is_same and (not plan.ruling.asks or holding.was_approved(row, plan))
 
 
 def is_safe_twice(plan: Plan) -> bool:
@@ -135,16 +137,19 @@ def is_passing(error: Exception) -> bool:
 # --- the vendor
 
 
-def ask_vendor(plan: Plan, row: ActionRun, client: Client, *, before: str = "") -> Result:
+def ask_vendor(
+    plan: Plan, row: ActionRun, client: Client, *, before: str = "", stood: runs.Stood | None = None
+) -> Result:
     """Call the plugin's function with a client that carries the secret, and keep the answer.
 
-    `before`: the state that a kept call goes back to where the vendor got nothing.
+    `before`: the state that a kept call goes back to where the vendor got nothing. `stood`: how a call stood
+    that is done again.
     """
     try:
         value = said(plan, row, client)
     except VendorError as error:
         recovery.note_failure(plan.connection, error)
-        raise failed(plan, row, recovery.of_connection(error, plan.connection), before) from None
+        raise failed(plan, row, recovery.of_connection(error, plan.connection), before, stood) from None
     reach("action.after_send")
     recovery.note_success(plan.connection)
     runs.keep(row, State.SUCCEEDED, {"result": value}, 200)
@@ -171,9 +176,14 @@ def acted(plan: Plan, row: ActionRun, client: Client) -> Any:
     return without_secrets(value, plan.entry, client)
 
 
-def failed(plan: Plan, row: ActionRun, error: VendorError, before: str) -> Exception:
+def failed(
+    plan: Plan, row: ActionRun, error: VendorError, before: str, stood: runs.Stood | None
+) -> Exception:
     """The error to raise; a write that may have arrived has an unknown outcome, and is never repeated blindly."""
     is_doubtful = plan.action.verb != "run" and may_have_arrived(error)
+    if stood and not is_doubtful and not isinstance(error, Refused):
+        runs.put_back(row, stood)  # The try before may have arrived.
+        return error
     if is_doubtful and not (before and plan.action.idempotent):
         runs.keep(row, State.OUTCOME_UNKNOWN, {}, 502)
         has_key = plan.call.idempotency_key is not None

@@ -57,13 +57,18 @@ def ask(row: ActionRun, plan: Plan) -> Approval:
     """Write down what a person is to decide. Inside a transaction."""
     now, rule = timezone.now(), plan.ruling.rule
     facts = {
-        "rule": rule, "arguments_hash": binding(row, plan.call.arguments), "reason": plan.ruling.reason[:300],
+        "rule": rule, "arguments_hash": binding(plan), "reason": plan.ruling.reason[:300],
         "state": Approval.State.WAITING, "asked_at": now, "expires_at": now + LIFE, "decided_at": None,
         "decided_by": "", "note": "",
     }  # fmt: skip
     approval, _ = Approval.objects.update_or_create(run=row, defaults=facts)
     said(approval, row, "approval.asked", plan.call.actor, rule=name_of(rule) if rule else "")
     return approval
+
+
+def lock(row: ActionRun) -> None:
+    """The run before its approval: whoever changes both takes them in this order, so that nobody waits in a ring."""
+    ActionRun.objects.select_for_update().filter(pk=row.pk).values_list("pk").first()
 
 
 def said(approval: Approval, row: ActionRun, event: str, actor: Actor, **more: str) -> None:
@@ -76,9 +81,10 @@ def said(approval: Approval, row: ActionRun, event: str, actor: Actor, **more: s
     )  # fmt: skip
 
 
-def binding(row: ActionRun, arguments: Any) -> str:
-    """What a person's word is bound to: exactly this account and these arguments."""
-    return runs.hash_of_these(str(row.connection_id), arguments)
+def binding(plan: Plan) -> str:
+    """What a person's word is bound to: exactly this account at the vendor, and these arguments."""
+    account = plan.connection
+    return runs.hash_of_these(f"{account.pk} {account.account_id}", plan.call.arguments)
 
 
 def same_waiting(plan: Plan) -> ActionRun | None:
@@ -129,10 +135,19 @@ def check_word(row: ActionRun, plan: Plan) -> None:
     if approval is None:
         ask_after_all(row, plan)
         raise Waits(row)
-    is_same = approval.arguments_hash == binding(row, plan.call.arguments)
-    # Used: in the queue, or somebody else is taking it up at this moment; `begun` lets only one of them.
-    if approval.state not in {Approval.State.GRANTED, Approval.State.USED} or not is_same:
+    if not is_word_for(approval, plan):
         raise Problem("approval_denied", "Nobody has approved exactly this call. Call anew.")
+
+
+def was_approved(row: ActionRun, plan: Plan) -> bool:
+    approval = approval_of(row)
+    return approval is not None and is_word_for(approval, plan)
+
+
+def is_word_for(approval: Approval, plan: Plan) -> bool:
+    """Used: in the queue, or somebody else is taking it up at this moment; `begun` lets only one of them."""
+    is_yes = approval.state in {Approval.State.GRANTED, Approval.State.USED}
+    return is_yes and approval.arguments_hash == binding(plan)
 
 
 def ask_after_all(row: ActionRun, plan: Plan) -> None:
@@ -201,6 +216,7 @@ def expire(approval: Approval) -> bool:
     words = "Nobody approved it in time." if was_waiting else "It was approved, and not done in time."
     error = Problem("approval_denied", f"{words} Call anew to ask again.")
     with transaction.atomic():
+        lock(row)
         held = State.AWAITING_APPROVAL if was_waiting else State.APPROVED
         if not approval.move(before=before, after=Approval.State.EXPIRED):
             return False

@@ -34,6 +34,8 @@ from navi.jobs.ledger import enqueue_all
 log = logging.getLogger(__name__)
 KEY = re.compile(r"[0-9a-f]{32}", re.ASCII)
 LONGEST_ID, LONGEST_TYPE, LONGEST_HEADER, MOST_HEADERS = 200, 120, 500, 60
+LONGEST_GREETING = 64 * 1024  # bytes: what nobody has proven yet is read as JSON only where it is small
+GREETED = "Its address was called and has answered; nothing that proves the vendor has come yet."
 OVERLAP = timedelta(hours=24)
 REFUSED = Reply(404, json.dumps({"error": "There is nothing at this address."}), "application/json")
 RETRY_AFTER = "30"
@@ -101,6 +103,8 @@ def answered(line: Line, incoming: Incoming) -> Reply:
 def greeting_of(line: Line, incoming: Incoming) -> Greeting | None:
     """The handshake that this request is, if the endpoint takes one now."""
     greet = line.webhook.greet_function
+    if len(incoming.body) > LONGEST_GREETING:
+        return None
     try:
         found = greet(incoming) if greet else None
         if found is None and line.answer:
@@ -114,17 +118,31 @@ def greeting_of(line: Line, incoming: Incoming) -> Greeting | None:
 
 
 def greeted(line: Line, greeting: Greeting) -> Reply:
-    """Keep the secret that came with it, and answer."""
-    if greeting.secret is not None and not keep_secret(line, greeting.secret):
-        raise Refusal("Its secret came too late.")
-    if greeting.secret is not None or line.endpoint.state == WebhookEndpoint.State.WAITING:
-        about(line, "webhook.greeted", detail={"broughtSecret": greeting.secret is not None})
-    if greeting.secret is not None or line.webhook.is_greeting_signed:
-        note_active(line.endpoint)
+    """Keep the secret that came with it, and answer. Whoever knows the address repeats one without a secret at will."""
+    endpoint, is_proven = line.endpoint, line.webhook.is_greeting_signed
+    is_first = endpoint.state == WebhookEndpoint.State.WAITING and (is_proven or not endpoint.state_reason)
+    if greeting.secret is not None or is_first:
+        note_greeting(line, greeting)
     return greeting.reply
 
 
 @transaction.atomic
+def note_greeting(line: Line, greeting: Greeting) -> None:
+    """Its secret is kept and it is remembered, or neither. Raises Refusal."""
+    if greeting.secret is not None and not keep_secret(line, greeting.secret):
+        raise Refusal("Its secret came too late.")
+    if greeting.secret is not None or is_first_greeting(line):
+        about(line, "webhook.greeted", detail={"broughtSecret": greeting.secret is not None})
+
+
+def is_first_greeting(line: Line) -> bool:
+    """Of several at once, one is the first. One that is proven makes the endpoint active."""
+    rows = WebhookEndpoint.objects.filter(pk=line.endpoint.pk, state=WebhookEndpoint.State.WAITING)
+    if line.webhook.is_greeting_signed:
+        return bool(rows.update(state=WebhookEndpoint.State.ACTIVE, state_reason=""))
+    return bool(rows.filter(state_reason="").update(state_reason=GREETED))
+
+
 def keep_secret(line: Line, secret: str) -> bool:
     """Put the vendor's secret in front, once for each opening. False: somebody else was first."""
     rows = WebhookEndpoint.objects.select_for_update()

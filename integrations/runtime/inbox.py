@@ -7,7 +7,7 @@ import binascii
 import uuid
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from django.db.models import Q
@@ -62,11 +62,11 @@ def cursor_of(row: Delivery) -> str:
 
 
 def place(cursor: str) -> tuple[datetime, uuid.UUID]:
-    with suppress(ValueError, binascii.Error):
+    with suppress(ValueError, OverflowError, binascii.Error):
         at, _, last = base64.urlsafe_b64decode(cursor.encode("ascii")).decode("ascii").partition("|")
         moment = datetime.fromisoformat(at)
         if moment.tzinfo is not None:
-            return moment, uuid.UUID(last)
+            return moment.astimezone(UTC), uuid.UUID(last)
     raise Problem("invalid_input", "The cursor is not one of ours.", field="cursor")
 
 

@@ -20,6 +20,7 @@ LEAST_KEPT, MOST_KEPT = 300.0, 86400.0
 REFETCH_AFTER = (
     30.0  # seconds: an unknown key asks the vendor again, and whoever invents keys does not each time
 )
+CALM_FOR = 5.0  # seconds: while the vendor's keys cannot be had, those who come do not wait for it one by one
 LEEWAY = 60.0
 DEADLINE = 5.0
 MAX_AGE = re.compile(r"max-age=([0-9]{1,9})", re.ASCII)
@@ -32,6 +33,7 @@ class Keys:
     by_id: Mapping[str, Any] = field(default_factory=dict)
     fetched_at: float = float("-inf")
     good_until: float = float("-inf")
+    failed_at: float = float("-inf")
     lock: threading.Lock = field(default_factory=threading.Lock)
 
 
@@ -76,16 +78,29 @@ def holds(claims: Mapping[str, Any], proof: SignedJwt, email: str | None) -> boo
 def key_of(url: str, key_id: str, *, upstream_of: str) -> Any:
     """The public key of this id; None where the vendor has none. Raises TryLater."""
     keys = _known.setdefault((url, settings.UPSTREAMS.get(upstream_of) or ""), Keys())
+    if key_id in keys.by_id and time.monotonic() <= keys.good_until:
+        return keys.by_id[key_id]
     with keys.lock:
         now = time.monotonic()
         is_stale = now > keys.good_until
         is_unknown = key_id not in keys.by_id and now - keys.fetched_at > REFETCH_AFTER
         if is_stale or is_unknown:
-            renew(keys, url, upstream_of)
+            renew(keys, url, upstream_of, at=now)
         return keys.by_id.get(key_id)
 
 
-def renew(keys: Keys, url: str, upstream_of: str) -> None:
+def renew(keys: Keys, url: str, upstream_of: str, *, at: float) -> None:
+    """Ask for the list. Raises TryLater, at once where it has just failed."""
+    if at - keys.failed_at < CALM_FOR:
+        raise TryLater("The vendor's keys could not be fetched a moment ago.")
+    try:
+        fetch(keys, url, upstream_of)
+    except Exception:
+        keys.failed_at = time.monotonic()
+        raise
+
+
+def fetch(keys: Keys, url: str, upstream_of: str) -> None:
     answer = outbound(inside=False).send(
         "GET", url, deadline=DEADLINE, max_bytes=LONGEST_KEYS, upstream=settings.UPSTREAMS.get(upstream_of),
         name="The vendor's list of keys",

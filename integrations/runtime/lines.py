@@ -39,7 +39,11 @@ class Line:
 
 def endpoint_of(key: str) -> WebhookEndpoint | None:
     """The endpoint with its account and project, and whether its provider is blocked or off: one query."""
-    blocked = Provider.objects.filter(slug=OuterRef("provider"), is_blocked=True)
+    switched_on = IntegrationDefault.objects.filter(
+        plugin="", project=OuterRef(OuterRef("project")), provider=OuterRef("slug"), enabled=True
+    )
+    closed = Q(is_blocked=True) | Q(enabled=False) & ~Exists(switched_on)
+    blocked = Provider.objects.filter(closed, slug=OuterRef("provider"))
     off = IntegrationDefault.objects.filter(
         Q(plugin="") | Q(plugin=OuterRef("plugin")),
         project=OuterRef("project"), provider=OuterRef("provider"), enabled=False,
@@ -122,6 +126,10 @@ def with_secret(held: Mapping[str, Any], value: str, *, overlap: float) -> dict[
 
 
 def greets(endpoint: WebhookEndpoint) -> bool:
-    """May a handshake bring a secret now? Before the first call, and while it is set up anew."""
+    """May a handshake bring a secret now? Before the first call, and while it is set up anew.
+
+    Where a person has brought one, no stranger who learns the address puts another in its place.
+    """
     until = kept(endpoint).get("greets_until") or 0
-    return endpoint.state == WebhookEndpoint.State.WAITING or until > timezone.now().timestamp()
+    has_none_yet = endpoint.state == WebhookEndpoint.State.WAITING and not live(endpoint)
+    return has_none_yet or until > timezone.now().timestamp()

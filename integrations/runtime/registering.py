@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from credentials.resolve import Resolution, usable
 from credentials.vault import VaultSealed
+from integrations import policy
 from integrations.models import WebhookEndpoint
 from integrations.runtime import hearing, lines, recovery, toggles
 from integrations.runtime.lines import Line
@@ -152,6 +153,7 @@ def settle(endpoint: WebhookEndpoint, registered: Registered) -> None:
         WebhookEndpoint.objects.filter(pk=endpoint.pk).update(**facts)
         if registered.secret:
             change_secrets(endpoint, registered.secret, overlap=timedelta(hours=24))
+        close_for_greeting(endpoint)
     for name, value in facts.items():
         setattr(endpoint, name, value)
 
@@ -193,6 +195,15 @@ def open_for_greeting(endpoint: WebhookEndpoint, window: timedelta) -> None:
     write(endpoint, row)
 
 
+@transaction.atomic
+def close_for_greeting(endpoint: WebhookEndpoint) -> None:
+    """The vendor has answered, and greets while it is asked: whoever comes later is somebody else."""
+    row = WebhookEndpoint.objects.select_for_update().get(pk=endpoint.pk)
+    if lines.kept(row).get("greets_until"):
+        row.secrets = {**lines.kept(row), "greets_until": 0}
+        write(endpoint, row)
+
+
 def write(endpoint: WebhookEndpoint, row: WebhookEndpoint) -> None:
     try:
         row.save(update_fields=["secrets"])
@@ -210,13 +221,20 @@ def failed(endpoint: WebhookEndpoint, error: Problem | VendorError, actor: Actor
 
 
 def run_job(endpoint_id: str) -> None:
-    """The ledger's handler: register again, then end the registration before. A failure is told and tried again."""
+    """The ledger's handler: register again, then end the registration before. A failure is told and tried again.
+
+    While its plugin is off, or the operator blocks it, the vendor is asked nothing.
+    """
     rows = WebhookEndpoint.objects.select_related("project", "connection__current", "connection__app")
     endpoint = rows.filter(pk=endpoint_id, renew_at__lte=timezone.now(), is_paused=False).first()
     if endpoint is None or endpoint.project.archived_at:
         return
     try:
-        renew(lines.line_of(endpoint))
+        line = lines.line_of(endpoint)
+        if not policy.is_on(line.entry, line.plugin, project_id=endpoint.project_id):
+            WebhookEndpoint.objects.filter(pk=endpoint.pk).update(renew_at=timezone.now() + FIRST_RETRY)
+            return
+        renew(line)
     except (Problem, VendorError) as error:
         put_off(endpoint, error)
 

@@ -73,6 +73,8 @@ def permitted(call: Call, entry: Entry) -> Connection:
     found, standing = policy.candidates_with_standing(entry, **place)
     standing = standing or policy.standing(entry, **place)
     policy.check_open(entry, standing.effective)
+    if standing.may_be_partly_off:
+        policy.check_whole(entry, **place)
     if standing.may_be_ruled:
         ruling.check_uncovered(call.actor, entry, call.project.pk)
     resolution: Resolution = choose(found, call.connection)

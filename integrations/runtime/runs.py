@@ -7,7 +7,7 @@ import json
 import time
 import uuid
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
@@ -23,6 +23,7 @@ from integrations.sdk import Call, Result
 from navi.audit.problems import CODES, Problem
 
 State = ActionRun.State
+Stood = tuple[str, datetime]  # state, started_at
 CUT_OFF_AFTER = timedelta(minutes=2)
 WAITS = 5.0  # seconds for the answer of a call that is under way
 POLL = 0.15
@@ -101,6 +102,13 @@ def taken_over(run: ActionRun) -> bool:
         return False
     run.state, run.started_at = State.RUNNING, now
     return True
+
+
+def put_back(row: ActionRun, stood: Stood) -> None:
+    """It was done again in vain: it stands as it stood, and may be done again once more."""
+    state, started_at = stood
+    ended = {"status_code": 502, "finished_at": timezone.now()} if state == State.OUTCOME_UNKNOWN else {}
+    row.move(before=State.RUNNING, after=state, started_at=started_at, **ended)
 
 
 # --- its end

@@ -17,6 +17,7 @@ from integrations.runtime import (
     hearing,
     records,
     registering,
+    runs,
     sync,
     sync_schedule,
     telling,
@@ -73,7 +74,7 @@ def end_cut_off() -> None:
 
 
 def forget_old() -> None:
-    """Runs and checks are for looking back a while; what must stay is in the audit."""
+    """Runs and checks are for looking back a while; what must stay is in the audit. What still waits is no past."""
     now = timezone.now()
-    ActionRun.objects.filter(started_at__lt=now - RUNS_KEPT).delete()
+    ActionRun.objects.filter(started_at__lt=now - RUNS_KEPT).exclude(state__in=runs.UNSENT).delete()
     HealthCheck.objects.filter(at__lt=now - CHECKS_KEPT).delete()

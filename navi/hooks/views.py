@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 
 from django.contrib.auth.decorators import login_not_required
+from django.core.exceptions import SuspiciousOperation
 from django.db import Error
 from django.http import HttpRequest, HttpResponse, UnreadablePostError
 from django.views.decorators.csrf import csrf_exempt
@@ -46,13 +47,17 @@ def forget_cookies(request: HttpRequest) -> None:
 
 
 def as_sent(request: HttpRequest) -> Incoming | None:
-    """The request in its own bytes; None where it is too large, cut off or compressed."""
+    """The request in its own bytes; None where it is too large, cut off, compressed or has a thousand fields."""
     body = whole_body(request)
     query = request.META.get("QUERY_STRING", "")
     if body is None or len(query) > LONGEST_QUERY or request.headers.get("Content-Encoding"):
         return None
+    try:
+        fields = request.GET.dict()
+    except SuspiciousOperation:
+        return None
     url = inbound.url_at(request.path) + (f"?{query}" if query else "")
-    return Incoming(str(request.method), Headers(dict(request.headers)), request.GET.dict(), body, url)
+    return Incoming(str(request.method), Headers(dict(request.headers)), fields, body, url)
 
 
 def whole_body(request: HttpRequest) -> bytes | None:

@@ -193,7 +193,11 @@ def scope_field(project: str, *, everywhere: bool = True) -> Field:
         hint = "Needs an OAuth app of the whole instance, which an operator adds."
     choices = (
         Option("user", "All my projects", hint, disabled=not everywhere),
-        Option("project", "Only this project", f"Every agent of {project}, and no other project. Syncs and webhooks work."),
+        Option(
+            "project",
+            "Only this project",
+            f"Every agent of {project}, and no other project. Syncs and webhooks work.",
+        ),
     )
     value = "user" if everywhere else "project"
     return fields.choice("scope", "Where it may be used", choices, value, look="cards")

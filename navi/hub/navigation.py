@@ -107,7 +107,6 @@ class Around:
     def attention(self) -> int:
         return next((m.attention for m in self.memberships if m.project == self.project), 0)  # type: ignore[attr-defined]
 
-
     @property
     def waiting(self) -> int:
         """How many calls wait for this person's word here."""

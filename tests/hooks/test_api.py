@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from integrations.models import Delivery, WebhookEndpoint
+from integrations.models import ActionRule, Delivery, WebhookEndpoint
 from tests.hooks.conftest import Vendor
 
 pytestmark = pytest.mark.django_db
@@ -124,3 +124,13 @@ def test_charlies_agent_finds_none_of_it(api, token_of, charlie, elsewhere, adde
 
     assert stranger.get(f"/api/webhooks/{added['id']}").status_code == 404
     assert stranger.get("/api/webhooks").json() == {"webhooks": []}
+
+
+def test_what_a_rule_keeps_from_an_agent_it_does_not_read_in_the_inbox(ada, acme, endpoint, vendor):
+    vendor.send(id="1")
+    row = Delivery.objects.get()
+    ActionRule.objects.create(project=acme, plugin="pinger", effect="deny")
+
+    answer = ada.get(f"/api/webhooks/{endpoint.pk}/deliveries/{row.pk}")
+
+    assert (answer.status_code, answer.json()["error"]["code"]) == (403, "approval_denied")

@@ -2,15 +2,18 @@
 
 import json
 import threading
+from datetime import timedelta
 
 import pytest
 from django.db import connection as database
 from django.db import transaction
+from django.utils import timezone
 
 from credentials.models import Connection
 from integrations.models import ActionRule, ActionRun, Approval, CustomProvider, IntegrationDefault
-from integrations.runtime import approvals, holding
+from integrations.runtime import approvals, holding, runs, tasks
 from navi.audit.problems import Problem
+from navi.jobs.handlers import Later
 from navi.projects.rights import actor_for
 from tests.hub.browsers import browser_of
 
@@ -63,6 +66,38 @@ def test_a_word_for_one_account_is_none_for_another_behind_the_same_connection(
 
     assert error_of(answer)["code"] == "approval_denied"
     assert writes(todoist) == []
+
+
+def test_a_call_that_was_cut_off_is_not_forgotten_where_its_repeat_fails(
+    ada, acmes_todoist, todoist, error_of
+):
+    ada.post(CREATE, MILK, idempotency_key="k")
+    ActionRun.objects.update(state="outcome_unknown", answer=None)
+    todoist.rate_limit_next()
+    limited = ada.post(CREATE, MILK, idempotency_key="k")
+
+    assert error_of(limited)["code"] == "rate_limited"
+    assert ActionRun.objects.get().state == "outcome_unknown"
+
+
+def test_an_approved_call_that_was_cut_off_is_not_lost_where_its_repeat_fails(granted, todoist):
+    was = timezone.now() - runs.CUT_OFF_AFTER * 2
+    ActionRun.objects.update(state="running", started_at=was)
+    Approval.objects.update(state="used")
+    todoist.rate_limit_next()
+    with pytest.raises(Later):
+        approvals.run_job(granted["runId"])
+
+    run = ActionRun.objects.get()
+    assert runs.is_cut_off(run) and run.arguments.reveal() == MILK
+    assert Approval.objects.get().state == "used"
+
+
+def test_what_waits_in_a_queue_is_not_forgotten_with_old_runs(granted):
+    ActionRun.objects.update(state="queued", started_at=timezone.now() - timedelta(days=99))
+    tasks.forget_old()
+
+    assert ActionRun.objects.exists()
 
 
 ODD = {

@@ -110,7 +110,9 @@ class Standin:
             self._scopes = dict.fromkeys(keys, EVERY_SCOPE)
 
     def reset(self) -> None:
-        """Forget requests, failures and delay; keys and state are as on the first day."""
+        """Forget requests, failures and delay; keys and state are as on the first day. Nothing is still on its way."""
+        if outgoing := getattr(self, "outgoing", None):
+            outgoing.settle()
         self.requests: list[Request] = []
         self._failures: deque[Response] = deque()
         self.delay(0)

@@ -10,9 +10,9 @@ from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from integrations import policy
+from integrations import policy, registry
 from integrations.models import Delivery, WebhookEndpoint
-from integrations.runtime import endpoints, hearing, inbox, lines
+from integrations.runtime import endpoints, hearing, inbox, lines, reading
 from navi.api import answers, serializers
 from navi.api.base import AgentView, answer
 from navi.api.errors import iso
@@ -150,6 +150,8 @@ class OneDelivery(WebhookView):
     def get(self, request: Request, pk: uuid.UUID, delivery: uuid.UUID) -> Response:
         """One delivery with its headers and content; what looks like a secret is masked."""
         found = self.delivery(pk, delivery)
+        entry, plugin = registry.plugin(found.endpoint.plugin, self.project.pk)
+        reading.check_readable(self.actor, self.project, entry, plugin)
         return answer(detail(found), is_private=True)
 
 
