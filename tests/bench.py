@@ -1,13 +1,16 @@
 """Measure the hot paths of a running Navi beside a bare Django view on the same server.
 
-`make bench` starts one gunicorn with the real settings on a database of its own, and prints for a bare
-view that reads one row, the token read, and an action call against the Todoist stand-in: p50, p99,
-requests per second and CPU per request, with 1 and with 8 connections.
+`make bench` starts one gunicorn with the real settings on a database of its own, and prints p50, p99, requests
+per second and CPU per request, with 1 and with 8 connections: the token read and an action call against the
+Todoist stand-in beside a bare view that reads one row, and the intake of signed webhooks, whose queue nobody
+works off, beside a bare view that inserts one. Then how many records a sync brings home in a second.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
+import hmac
 import http.client
 import json
 import os
@@ -18,11 +21,15 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
 
+from tests.hooks.soak import PLUGINS, own_copy
 from tests.ports import free_port
 from tests.standins.todoist import KEY, TodoistStandin
 
@@ -36,10 +43,20 @@ class Measured:
     method: str
     path: str
     body: bytes | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    beside: str = "bare read"
+    fresh: Callable[[], tuple[bytes, Mapping[str, str]]] | None = None  # another body each time
+
+    def now(self) -> Measured:
+        """The next request."""
+        if self.fresh is None:
+            return self
+        body, headers = self.fresh()
+        return replace(self, body=body, headers=headers)
 
 
 PATHS = (
-    Measured("bare view", "GET", "/bench/bare"),
+    Measured("bare read", "GET", "/bench/bare"),
     Measured("token read", "GET", "/api/credentials/todoist/token"),
     Measured("action call", "POST", "/api/actions/todoist.list_projects", b"{}"),
 )
@@ -115,12 +132,8 @@ def call_until(
     path: Measured, port: int, token: str, until: float, spent: list[float], wrong: list[int]
 ) -> None:
     """Call over one kept connection, with so little of a client that the server is what is measured."""
-    length = f"Content-Length: {len(path.body)}\r\n" if path.body else ""
-    head = (
-        f"{path.method} {path.path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nAuthorization: Bearer {token}\r\n"
-        f"Content-Type: application/json\r\n{length}\r\n"
-    )
-    request = head.encode() + (path.body or b"")
+    is_for_agents = path.path.startswith("/api/")
+    request = written(path.now(), port, token if is_for_agents else "")
     with socket.create_connection(("127.0.0.1", port), timeout=30) as line:
         line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         while time.monotonic() < until:
@@ -129,6 +142,19 @@ def call_until(
             is_right = answered(line)
             spent.append(time.perf_counter() - started)
             wrong[0] += not is_right
+            if path.fresh is not None:
+                request = written(path.now(), port, "")
+
+
+def written(path: Measured, port: int, token: str) -> bytes:
+    """The request, byte by byte."""
+    headers = {"Host": f"127.0.0.1:{port}", "Content-Type": "application/json", **path.headers}
+    if token:
+        headers["Authorization"] = f"Bearer {token}"
+    if path.body:
+        headers["Content-Length"] = str(len(path.body))
+    lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+    return f"{path.method} {path.path} HTTP/1.1\r\n{lines}\r\n".encode() + (path.body or b"")
 
 
 def answered(line: socket.socket) -> bool:
@@ -166,6 +192,32 @@ def connect(port: int, token: str) -> None:
         raise SystemExit(f"Connecting failed: {response.status} {response.read()!r}")
 
 
+def hooked(port: int, token: str) -> Measured:
+    """Deliveries of the tests' own vendor, each with an id and a signature of its own."""
+    key = {"credentials": {"apiKey": "pinger-key-1234567890abcdef"}}
+    told(port, token, "/api/credentials/pinger?test=false", key)
+    made = told(port, token, "/api/webhooks", {"plugin": "pinger"})
+    path, secret = urlsplit(made["url"]).path, made["secret"].encode()
+
+    def fresh() -> tuple[bytes, Mapping[str, str]]:
+        body = json.dumps({"type": "ping", "text": "hello " * 20}).encode()
+        proof = hmac.new(secret, body, hashlib.sha256).hexdigest()
+        return body, {"X-Ping-Id": uuid.uuid4().hex, "X-Ping-Signature": f"sha256={proof}"}
+
+    return Measured("webhook", "POST", path, beside="bare insert", fresh=fresh)
+
+
+def told(port: int, token: str, path: str, body: Any) -> Any:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+    connection.request("POST", path, json.dumps(body), headers)
+    response = connection.getresponse()
+    found = json.load(response)
+    if response.status != 201:
+        raise SystemExit(f"{path} answered {response.status}: {found}")
+    return found
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--seconds", type=float, default=6.0)
@@ -176,23 +228,40 @@ def main() -> None:
         environment = {
             **os.environ, "NAVI_DATA_DIR": data, "PORT": str(port), "NAVI_UPSTREAMS": f"todoist={todoist.url}",
             "NAVI_BOOTSTRAP_PASSWORD": "bench walks 7 dogs", "NAVI_LOG_LEVEL": "ERROR",
+            "NAVI_PLUGIN_DIRS": str(own_copy(PLUGINS, Path(data))),
         }  # fmt: skip
         token = prepared(environment)
         with served(environment, port, options.workers) as pid:
             connect(port, token)
-            report(port, token, pid, options.seconds)
+            inserting = Measured("bare insert", "POST", "/bench/insert", b"{}", beside="bare insert")
+            report((*PATHS, inserting, hooked(port, token)), port, token, pid, options.seconds)
+        synced = subprocess.run(
+            [sys.executable, "-m", "tests.bench", "--sync"], cwd=ROOT, env=environment, check=True,
+            stdout=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        print(f"\nsync: {synced.stdout.splitlines()[-1]} records of 1 KB a second, in pages of a hundred")
 
 
-def report(port: int, token: str, pid: int, seconds: float) -> None:
+def sync() -> None:
+    import django
+
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "navi.settings")
+    django.setup()
+    from tests.sync.bench_sync import sync_records_per_second
+
+    print(round(sync_records_per_second()))
+
+
+def report(paths: Sequence[Measured], port: int, token: str, pid: int, seconds: float) -> None:
     print(f"{os.cpu_count()} cores, {seconds:g} s each; the client shares the machine with the server\n")
     print(f"{'':12} {'conns':>5} {'p50 ms':>8} {'p99 ms':>8} {'req/s':>8} {'CPU ms':>8} {'x bare':>7}")
-    bare: dict[int, float] = {}
-    for path in PATHS:
+    bare: dict[tuple[str, int], float] = {}
+    for path in paths:
         for connections in (1, 8):
             measure(path, port, token, connections=connections, seconds=min(1.0, seconds), pid=pid)
             found = measure(path, port, token, connections=connections, seconds=seconds, pid=pid)
-            bare.setdefault(connections, found.cpu)
-            ratio = found.cpu / bare[connections]
+            bare.setdefault((path.beside, connections), found.cpu)
+            ratio = found.cpu / bare[path.beside, connections]
             print(
                 f"{path.name:12} {connections:>5} {found.p50:>8.2f} {found.p99:>8.2f} "
                 f"{found.per_second:>8.0f} {found.cpu:>8.2f} {ratio:>7.1f}"
@@ -201,4 +270,4 @@ def report(port: int, token: str, pid: int, seconds: float) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sync() if sys.argv[1:] == ["--sync"] else main()
