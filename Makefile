@@ -19,7 +19,7 @@ DEV_STAMP := $(STAMPS)/requirements-dev.txt
 # What a production installation looks like to `check --deploy`.
 LIKE_PRODUCTION := NAVI_BASE_URL=https://navi.example NAVI_TRUSTED_PROXIES=1 NAVI_DEBUG=0
 
-.PHONY: help run test check bench soak agents webhooks screenshots lock
+.PHONY: help run test check bench soak agents webhooks faults screenshots lock
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -41,8 +41,9 @@ check: $(DEV_STAMP) ## run every check and every test
 	$(LIKE_PRODUCTION) $(PYTHON) manage.py check --deploy --fail-level WARNING
 	$(PYTHON) -m pytest -n 2 --dist worksteal
 
-bench: $(DEV_STAMP) ## measure the hot paths beside a bare Django view
+bench: $(DEV_STAMP) ## measure the hot paths beside bare Django views
 	$(PYTHON) -m tests.bench
+	$(PYTHON) -m tests.bench_health
 
 soak: $(DEV_STAMP) ## an hour of mixed load, watching memory and handles
 	$(PYTHON) -m tests.soak
@@ -53,6 +54,9 @@ agents: $(DEV_STAMP) ## sixty agents at a vendor's limit, and a hundred readers 
 
 webhooks: $(DEV_STAMP) ## ten thousand deliveries on each database while web and worker are killed
 	$(PYTHON) -m tests.hooks.soak
+
+faults: $(DEV_STAMP) ## take PostgreSQL away for half a minute under load
+	$(PYTHON) -m tests.faults.database_down
 
 screenshots: $(DEV_STAMP) ## draw the README's pictures anew
 	$(PYTHON) -m tests.journey.screenshots
