@@ -47,6 +47,12 @@ def test_the_page_of_what_is_not_connected_says_what_it_could_do(bob, acme):
     }
 
 
+def test_the_page_tells_how_good_the_plugin_is(bob, acme):
+    page = browser_of(bob).get(HERE)
+
+    assert "<dt>Quality</dt><dd>Gold</dd>" in page.text
+
+
 def test_an_unknown_provider_is_404(bob, acme):
     assert browser_of(bob).get("/p/acme/integrations/nothing").status_code == 404
 

@@ -224,12 +224,15 @@ def test_a_living_secret_in_a_payload_is_noticed(tmp_path: Path, load: Any):
     assert "health.json holds what looks like a GitHub token" in out.getvalue()
 
 
-def test_the_plugins_to_learn_from_are_gold():
+def test_every_bundled_plugin_is_gold():
     out = StringIO()
     call_command("plugin_check", all=True, json=True, stdout=out)
 
     tiers = {found["plugin"]: found["tier"] for found in json.loads(out.getvalue())}
-    assert (tiers["linear"], tiers["todoist"]) == ("gold", "gold")
+    entries = registry.installed().entries.values()
+    bundled = [plugin.slug for entry in entries if entry.source == "bundled" for plugin in entry.plugins]
+    assert bundled
+    assert {slug: tiers[slug] for slug in bundled} == dict.fromkeys(bundled, "gold")
 
 
 @pytest.mark.parametrize(
