@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from integrations.runtime import discover, toggles
+from integrations.runtime.plan import lacking_of
 from integrations.sdk import InvalidArguments, Plugin
 from integrations.sdk.schema import json_schema
 from navi.hub import discovered, fields
@@ -64,8 +65,20 @@ def choices_told(
     resource = resources.get(field.name)
     if resource is None:
         return None
-    known = discovered.Known(kept.get((plugin.slug, resource)), is_connected=found.serving is not None)
+    account = found.serving
+    known = discovered.Known(
+        kept.get((plugin.slug, resource)), not_granted(plugin, found), is_connected=account is not None
+    )
     return discovered.told(request, found.entry, plugin, field, resource, known)
+
+
+def not_granted(plugin: Plugin, found: Found) -> dict[str, str] | None:
+    """The vendor is not asked for what the account did not allow: one product of a family, say."""
+    account = found.serving
+    if account is None or not lacking_of(list(plugin.scopes), account, found.entry):
+        return None
+    words = f"{account.label} has not granted what {plugin.name} needs."
+    return {"message": words, "fix": "Add it under Permissions on this page.", "url": ""}
 
 
 def discoveries_of(plugin: Plugin) -> dict[str, str]:

@@ -12,6 +12,7 @@ from integrations.models import Discovered, IntegrationDefault, PluginSettings
 from integrations.sdk import Choice
 from navi.audit.models import AuditEvent
 from tests.api.conftest import error_of
+from tests.hub import oauth
 from tests.hub.browsers import browser_of
 
 HERE = "/p/acme/integrations/todoist"
@@ -228,3 +229,13 @@ def test_before_an_account_the_next_step_is_to_connect(adam, acme):
 
     assert (row["word"], row["next"]["label"]) == ("Available", "Connect")
     assert [one["mark"] for one in row["steps"]] == ["done", "ahead", "ahead", "ahead"]
+
+
+def test_google_is_not_asked_for_labels_that_the_account_did_not_allow(adam, acme, googles_app):
+    browser = browser_of(adam)
+    oauth.connect(browser, services=["google-calendar"], scope="project")
+
+    page = browser.get("/p/acme/integrations/google").text
+
+    assert "has not granted what Gmail needs" in page
+    assert "has not granted what Google Calendar needs" not in page
