@@ -104,7 +104,7 @@ def admin_value(name: str) -> str:
     "action", ["list_projects", "create_task"], ids=["one that reads", "one that writes"]
 )
 def test_an_action_takes_the_scope_of_its_verb(matrix, action):
-    route = next(route for route in OURS if route.rules.get("POST") == "action")
+    route = next(route for route in OURS if "<action>" in str(route))
     matrix.action_name = action
 
     assert found_by(matrix, route, knocks="everybody", methods=["POST"]) == []
