@@ -27,8 +27,9 @@ help: ## list these commands
 run: $(RUN_STAMPS) ## set up and serve on http://127.0.0.1:8000 (HOST, PORT)
 	@exec $(PYTHON) manage.py up
 
+TESTED :=
 test: $(DEV_STAMP) ## run the tests, without the slow ones
-	$(PYTHON) -m pytest -n 2 --dist worksteal -m "not slow"
+	$(PYTHON) -m pytest -n 2 --dist worksteal -m "not slow" $(TESTED)
 
 # CI gives `-m slow` here, as it runs the others by `make test` right afterwards, on two databases.
 CHECKED_TESTS :=
