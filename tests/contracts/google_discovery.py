@@ -13,9 +13,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, unquote
 
-from tests.contracts import linear_schema
+from tests.contracts import CONTRACTS
 
-CONTRACTS = linear_schema.CONTRACTS
 DOCUMENTS = {
     "gmail": "google-gmail.v1.json",
     "calendar": "google-calendar.v3.json",

@@ -1,8 +1,6 @@
 """Linear's published GraphQL schema, to hold queries against."""
 
-import os
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 from graphql import (
@@ -15,8 +13,8 @@ from graphql import (
 )
 from graphql.execution.values import get_variable_values
 
-REPOSITORY = Path(__file__).resolve().parents[2]
-CONTRACTS = Path(os.environ.get("NAVI_CONTRACTS") or REPOSITORY.parent / "shared" / "contracts")
+from tests.contracts import CONTRACTS
+
 PATH = CONTRACTS / "linear-schema.graphql"
 ABSENT = f"{PATH} is absent; point NAVI_CONTRACTS at the folder with linear-schema.graphql."
 

@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
 import jsonschema  # type: ignore[import-untyped]
 import pytest
 
-from tests.contracts.linear_schema import REPOSITORY
+from tests.contracts import CONTRACTS
 from tests.standins.server import Request
-
-DESCRIBED = Path(os.environ.get("NAVI_CONTRACTS", REPOSITORY.parent / "shared/contracts"))
 
 
 def described(file: str) -> Described:
     """A vendor's description; the test is skipped where it is not at hand."""
-    path = DESCRIBED / file
+    path = CONTRACTS / file
     if not path.is_file():
         pytest.skip(f"{file} is not at hand (NAVI_CONTRACTS).")
     return Described(json.loads(path.read_text()))

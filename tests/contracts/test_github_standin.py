@@ -1,9 +1,7 @@
 """The GitHub stand-in, held to what PyGithub makes of it, and to GitHub's own description of its answers."""
 
 import json
-import os
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -11,13 +9,12 @@ import httpx  # noqa: TID251 - a browser, a device, and what the client does not
 import pytest
 from github import Auth, BadCredentialsException, Github, GithubException, UnknownObjectException
 
-from tests.contracts.linear_schema import REPOSITORY
+from tests.contracts import CONTRACTS
 from tests.contracts.node import node
 from tests.ports import free_port
 from tests.standins.github import DEVICE_GRANT, FINE_GRAINED, TOKEN, GithubStandin
 
 CALLBACK = "https://navi.example/oauth/callback"
-DESCRIBED = Path(os.environ.get("NAVI_CONTRACTS", REPOSITORY.parent / "shared/contracts"))
 
 
 @pytest.fixture(scope="module")
@@ -136,14 +133,14 @@ def test_a_request_without_a_user_agent_is_refused(github):
         assert nameless.get(f"{github.url}/user").status_code == 403
 
 
-@pytest.mark.skipif(not DESCRIBED.is_dir(), reason="GitHub's description is not at hand (NAVI_CONTRACTS).")
+@pytest.mark.skipif(not CONTRACTS.is_dir(), reason="GitHub's description is not at hand (NAVI_CONTRACTS).")
 @pytest.mark.parametrize(
     ("path", "described", "of_list"),
     [("/user", "/user", False), ("/repos/acme/door/issues", "/repos/{owner}/{repo}/issues", True)],
 )
 def test_every_field_is_one_that_github_describes(github, path, described, of_list):
     answer = httpx.get(f"{github.url}{path}", headers={"Authorization": f"Bearer {TOKEN}"}).json()
-    document = json.loads((DESCRIBED / "github-rest-subset.json").read_text())
+    document = json.loads((CONTRACTS / "github-rest-subset.json").read_text())
     told = document["paths"][described]["get"]["responses"]["200"]["content"]["application/json"]["schema"]
 
     known = fields_of(document, told["items"] if of_list else told)

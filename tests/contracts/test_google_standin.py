@@ -24,7 +24,7 @@ from oauthlib.oauth2 import InvalidGrantError  # type: ignore[import-untyped]
 from integrations import registry
 from integrations.sdk import Plugin
 from integrations.sdk.testing import exchanges_in, provider_of, read, replayed
-from tests.contracts import google_discovery
+from tests.contracts import CONTRACTS, google_discovery
 from tests.standins.google import (
     AUTHORIZE,
     CLIENT_ID,
@@ -587,9 +587,7 @@ def test_the_part_kept_here_is_still_what_the_documents_say():
 def test_every_scope_is_one_that_google_documents():
     known = {"openid", "email"}
     for name in google_discovery.DOCUMENTS.values():
-        known |= json.loads((google_discovery.CONTRACTS / name).read_text())["auth"]["oauth2"][
-            "scopes"
-        ].keys()
+        known |= json.loads((CONTRACTS / name).read_text())["auth"]["oauth2"]["scopes"].keys()
 
     for auth in registry.installed().entries["google"].provider.auth:
         assert set(getattr(auth, "scopes", {})) <= known
@@ -599,7 +597,7 @@ def test_every_scope_is_one_that_google_documents():
 def test_a_scope_includes_only_what_the_documents_let_it_do():
     opened: dict[str, set[str]] = {}
     for name in google_discovery.DOCUMENTS.values():
-        document = json.loads((google_discovery.CONTRACTS / name).read_text())
+        document = json.loads((CONTRACTS / name).read_text())
         for method, facts in google_discovery.methods_in(document):
             for scope in facts["scopes"]:
                 opened.setdefault(scope, set()).add(method)

@@ -16,7 +16,7 @@ import httpx  # noqa: TID251 - the official client is built on it
 import pytest
 from todoist_api_python.api import TodoistAPI
 
-from tests.contracts.linear_schema import REPOSITORY
+from tests.contracts import REPOSITORY
 from tests.standins.todoist import GARDEN, HOME, INBOX, INVOICE, KEY, MILK, TULIPS, TodoistStandin
 
 

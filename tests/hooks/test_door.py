@@ -6,14 +6,11 @@ import hashlib
 import hmac
 import io
 import json
-import os
 import uuid
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from django.conf import settings as django_settings
 from django.contrib.sessions.models import Session
 from django.db import OperationalError
 from django.test import Client
@@ -23,9 +20,9 @@ from integrations.runtime import endpoints, lines
 from navi.audit.actor import SYSTEM
 from navi.audit.models import AuditEvent
 from navi.wsgi import with_length
+from tests.contracts import CONTRACTS
 
 pytestmark = pytest.mark.django_db
-CONTRACTS = Path(os.environ.get("NAVI_CONTRACTS") or django_settings.BASE_DIR.parent / "shared" / "contracts")
 BODY = b'{"type": "ping"}'
 LARGEST = 5 * 2**20
 

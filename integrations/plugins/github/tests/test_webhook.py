@@ -1,9 +1,7 @@
 """What GitHub sends: its own examples, and what the stand-in really POSTs."""
 
 import json
-import os
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,13 +9,13 @@ import pytest
 from integrations.plugins.github.plugin import plugin
 from integrations.plugins.github.webhook import hook, register, unregister
 from integrations.sdk import Client, Event, Headers, Heard, Incoming, Subscription
+from tests.contracts import CONTRACTS
 from tests.plugins.clients import signed_in
 from tests.plugins.receiver import Receiver, event_of, heard_by
 from tests.standins.github import TOKEN, GithubStandin
 
 DOOR, SECRET = "acme/door", "0123456789abcdef"
-SHARED = Path(__file__).resolve().parents[4].parent / "shared/contracts"
-EXAMPLES = Path(os.environ.get("NAVI_CONTRACTS", SHARED)) / "github-webhook-examples.json"
+EXAMPLES = CONTRACTS / "github-webhook-examples.json"
 
 
 def published() -> list[tuple[str, dict[str, Any]]]:
